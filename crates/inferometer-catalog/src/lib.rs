@@ -1,0 +1,3 @@
+//! The metric catalogue.
+
+pub mod orchestrator;

@@ -1,0 +1,3 @@
+//! The inferometer program.
+
+fn main() {}

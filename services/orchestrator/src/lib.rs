@@ -1,0 +1,3 @@
+//! An LLM pipeline with bounded queues.
+
+pub mod worker;
