@@ -39,3 +39,18 @@ pub enum ErrorType {
     /// Any other.
     Other,
 }
+
+/// A stage of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Retrieval of context.
+    Rag,
+    /// The prompt, put together within the model's context.
+    Assemble,
+    /// Generation.
+    Inference,
+    /// Stop sequences, redaction, output limits.
+    Post,
+    /// Delivery to the client.
+    Stream,
+}
