@@ -1,3 +1,10 @@
-//! The metric catalogue.
+//! The metric catalogue: every metric of the systems that Inferometer serves, each named in one place.
+//!
+//! A domain is a module: its labels, its set, and how its requests record.
+
+mod clock;
+mod domain;
 
 pub mod orchestrator;
+
+pub use domain::{Domain, domain, domains};

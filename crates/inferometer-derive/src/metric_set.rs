@@ -1,0 +1,156 @@
+//! `#[derive(MetricSet)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, LitStr, Meta, Result,
+    ext::IdentExt as _, spanned::Spanned,
+};
+
+/// What `#[metric(…)]` says of a field.
+#[derive(Default)]
+struct Options {
+    flatten: bool,
+    name: Option<String>,
+    unit: Option<String>,
+    buckets: Option<Expr>,
+}
+
+impl Options {
+    fn parse(attributes: &[Attribute]) -> Result<Self> {
+        let mut options = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("metric")) {
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("flatten") {
+                    options.flatten = true;
+                } else if meta.path.is_ident("name") {
+                    options.name = Some(meta.value()?.parse::<LitStr>()?.value());
+                } else if meta.path.is_ident("unit") {
+                    options.unit = Some(meta.value()?.parse::<LitStr>()?.value());
+                } else if meta.path.is_ident("buckets") {
+                    options.buckets = Some(meta.value()?.parse()?);
+                } else {
+                    return Err(meta.error(
+                        "a metric takes `flatten`, `name = \"…\"`, `unit = \"…\"` and `buckets = …`",
+                    ));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(options)
+    }
+}
+
+/// The doc comment, its lines joined, up to the first empty one.
+fn help(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn namespace(attributes: &[Attribute]) -> Result<Option<String>> {
+    let mut namespace = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("metrics")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("namespace") {
+                return Err(meta.error("a set takes `namespace = \"…\"`"));
+            }
+            namespace = Some(meta.value()?.parse::<LitStr>()?.value());
+            Ok(())
+        })?;
+    }
+    Ok(namespace)
+}
+
+pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new(input.span(), "MetricSet is derived for a struct: each field is a metric"));
+    };
+    let Fields::Named(fields) = &data.fields else {
+        return Err(Error::new(input.span(), "a metric is named after its field; use named fields"));
+    };
+    let mut describes = Vec::new();
+    let mut creates = Vec::new();
+    for field in &fields.named {
+        let ident = field.ident.as_ref().expect("named fields have names");
+        let ty = &field.ty;
+        let options = Options::parse(&field.attrs)?;
+        if options.flatten {
+            if options.name.is_some() || options.unit.is_some() || options.buckets.is_some() {
+                return Err(Error::new(field.span(), "`flatten` takes nothing beside it: the set within has its own names"));
+            }
+            describes.push(quote! {
+                <#ty as ::inferometer::MetricSet>::describe(namespace, into);
+            });
+            creates.push(quote! {
+                #ident: <#ty as ::inferometer::MetricSet>::create(namespace, registrar)
+            });
+            continue;
+        }
+        let help = help(&field.attrs);
+        if help.is_empty() {
+            return Err(Error::new(
+                field.span(),
+                "a metric needs a doc comment: it becomes the HELP of every scrape",
+            ));
+        }
+        let field_name = ident.unraw().to_string();
+        let optional = |text: &Option<String>| match text {
+            Some(text) => quote!(::core::option::Option::Some(#text)),
+            None => quote!(::core::option::Option::None),
+        };
+        let (name, unit) = (optional(&options.name), optional(&options.unit));
+        let buckets = match &options.buckets {
+            Some(bounds) => quote! {
+                ::core::option::Option::Some(
+                    ::core::convert::AsRef::<[::core::primitive::f64]>::as_ref(&(#bounds)).to_vec()
+                )
+            },
+            None => quote!(::core::option::Option::None),
+        };
+        let spec = quote! {
+            ::inferometer::FieldSpec {
+                field: #field_name,
+                name: #name,
+                unit: #unit,
+                help: #help,
+                buckets: #buckets,
+            }
+        };
+        describes.push(quote! {
+            into.push(<#ty as ::inferometer::Metric>::describe(&#spec, namespace));
+        });
+        creates.push(quote! {
+            #ident: ::inferometer::create_field::<#ty>(&#spec, namespace, registrar)
+        });
+    }
+    let own = namespace(&input.attrs)?;
+    let namespace = own.map(|own| quote!(let namespace = #own;));
+    let name = &input.ident;
+    let (impls, types, wheres) = input.generics.split_for_impl();
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impls ::inferometer::MetricSet for #name #types #wheres {
+            fn describe(
+                namespace: &::core::primitive::str,
+                into: &mut ::std::vec::Vec<::inferometer::Descriptor>,
+            ) {
+                #namespace
+                #(#describes)*
+            }
+
+            fn create(
+                namespace: &::core::primitive::str,
+                registrar: &mut ::inferometer::Registrar<'_>,
+            ) -> Self {
+                #namespace
+                Self { #(#creates),* }
+            }
+        }
+    })
+}

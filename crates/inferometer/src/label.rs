@@ -1,0 +1,204 @@
+//! Labels: what a series is told apart by, and how many values each may take.
+//!
+//! A label value is either **closed** (an enum: all its values are known, the series is found by a computed index) or
+//! **open** (text: at most a set number of values, the rest become [`OVERFLOW`]). There is no unbounded label.
+
+use std::borrow::Cow;
+
+/// The value that stands for every value beyond a label's limit.
+///
+/// A value that spells the same shares its series.
+pub const OVERFLOW: &str = "other";
+
+/// How many values an open label may take where the declaration sets no limit.
+pub const DEFAULT_LIMIT: usize = 1_000;
+
+/// A type whose values can stand in a label. Derive it for an enum without fields.
+///
+/// # Examples
+/// ```
+/// use inferometer::LabelValue;
+///
+/// #[derive(Clone, Copy, LabelValue)]
+/// enum Verdict {
+///     Accepted,
+///     #[label(value = "turned-down")]
+///     Refused,
+/// }
+/// assert_eq!(Verdict::VALUES, Some(&["accepted", "turned-down"][..]));
+/// ```
+pub trait LabelValue {
+    /// Every value in the order of [`index`](Self::index) for a closed type; `None` for an open one.
+    const VALUES: Option<&'static [&'static str]>;
+
+    /// The place of this value in [`VALUES`](Self::VALUES); 0 for an open type.
+    fn index(&self) -> usize;
+
+    /// Hands the value's text to `take`.
+    fn with_text(&self, take: &mut dyn FnMut(&str));
+}
+
+impl LabelValue for bool {
+    const VALUES: Option<&'static [&'static str]> = Some(&["false", "true"]);
+
+    fn index(&self) -> usize {
+        usize::from(*self)
+    }
+
+    fn with_text(&self, take: &mut dyn FnMut(&str)) {
+        take(if *self { "true" } else { "false" });
+    }
+}
+
+macro_rules! open_text {
+    ($($type:ty),*) => {$(
+        impl LabelValue for $type {
+            const VALUES: Option<&'static [&'static str]> = None;
+
+            fn index(&self) -> usize {
+                0
+            }
+
+            fn with_text(&self, take: &mut dyn FnMut(&str)) {
+                take(self.as_ref());
+            }
+        }
+    )*};
+}
+open_text!(&str, String, Cow<'_, str>, std::sync::Arc<str>);
+
+macro_rules! open_integer {
+    ($($type:ty),*) => {$(
+        impl LabelValue for $type {
+            const VALUES: Option<&'static [&'static str]> = None;
+
+            fn index(&self) -> usize {
+                0
+            }
+
+            fn with_text(&self, take: &mut dyn FnMut(&str)) {
+                take(itoa::Buffer::new().format(*self));
+            }
+        }
+    )*};
+}
+open_integer!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+/// One label of a set, as its declaration has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// Every value of a closed label; `None` for an open one.
+    pub values: Option<&'static [&'static str]>,
+    /// How many values an open label may take.
+    pub limit: usize,
+}
+
+impl LabelSpec {
+    /// A label whose values are those of `V`, with `limit` for an open type.
+    pub const fn of<V: LabelValue>(name: &'static str, limit: usize) -> Self {
+        Self { name, values: V::VALUES, limit }
+    }
+}
+
+/// A struct whose fields are the labels of a metric. Derive it.
+///
+/// A set with borrowed text has a lifetime; the metric names it with `'static`, and recording takes any shorter one.
+///
+/// # Examples
+/// ```
+/// use inferometer::{Counter, LabelSet, LabelValue, MetricSet, Registry};
+///
+/// #[derive(Clone, Copy, LabelValue)]
+/// enum Outcome { Ok, Failed }
+///
+/// #[derive(LabelSet)]
+/// struct Request<'a> {
+///     outcome: Outcome,
+///     #[label(limit = 2)]
+///     customer: &'a str,
+/// }
+///
+/// #[derive(MetricSet)]
+/// struct Service {
+///     /// Requests by outcome and customer.
+///     requests: Counter<Request<'static>>,
+/// }
+///
+/// let registry = Registry::new();
+/// let service: Service = registry.register()?;
+/// for customer in ["ada", "bob", "eve"] {
+///     service.requests.with(Request { outcome: Outcome::Ok, customer }).inc();
+/// }
+/// let page = registry.encode_text();
+/// assert!(page.contains(r#"requests_total{outcome="ok",customer="bob"} 1"#));
+/// assert!(page.contains(r#"requests_total{outcome="ok",customer="other"} 1"#));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+pub trait LabelSet {
+    /// The same set, borrowing for `'a`.
+    type Of<'a>: LabelSet;
+
+    /// The labels in the order in which they are printed.
+    const LABELS: &'static [LabelSpec];
+
+    /// Hands each label's value to `take`, in the order of [`LABELS`](Self::LABELS).
+    fn visit(&self, take: &mut dyn FnMut(&dyn AnyLabelValue));
+
+    /// The place of this set among all combinations of a closed set's values, the last label running fastest.
+    fn index(&self) -> usize;
+}
+
+impl LabelSet for () {
+    type Of<'a> = ();
+    const LABELS: &'static [LabelSpec] = &[];
+
+    fn visit(&self, _take: &mut dyn FnMut(&dyn AnyLabelValue)) {}
+
+    #[inline]
+    fn index(&self) -> usize {
+        0
+    }
+}
+
+/// The part of [`LabelValue`] that needs no type.
+pub trait AnyLabelValue {
+    /// See [`LabelValue::with_text`].
+    fn text(&self, take: &mut dyn FnMut(&str));
+}
+
+impl<V: LabelValue> AnyLabelValue for V {
+    fn text(&self, take: &mut dyn FnMut(&str)) {
+        self.with_text(take);
+    }
+}
+
+/// How many combinations a set has when all its labels are closed; `None` when one is open.
+pub(crate) const fn combinations(labels: &[LabelSpec]) -> Option<usize> {
+    let (mut product, mut at) = (1, 0);
+    while at < labels.len() {
+        match labels[at].values {
+            Some(values) => product *= values.len(),
+            None => return None,
+        }
+        at += 1;
+    }
+    Some(product)
+}
+
+/// The text of every label of the combination at `index` of a closed set.
+pub(crate) fn combination(labels: &[LabelSpec], mut index: usize) -> Vec<&'static str> {
+    let mut texts: Vec<_> = labels
+        .iter()
+        .rev()
+        .filter_map(|label| label.values)
+        .map(|values| {
+            let text = values[index % values.len()];
+            index /= values.len();
+            text
+        })
+        .collect();
+    texts.reverse();
+    texts
+}

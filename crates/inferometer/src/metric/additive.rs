@@ -1,0 +1,108 @@
+//! Levels that rise and fall.
+
+use std::sync::Arc;
+
+use super::{Metric, Read, Unreadable, describe, point};
+use crate::{
+    cell::Level,
+    descriptor::{Descriptor, Kind},
+    family::{Borrowed, Family, Handle},
+    label::LabelSet,
+    registry::Registrar,
+    set::FieldSpec,
+    snapshot::{Point, SeriesSnapshot},
+};
+
+/// A whole number that rises and falls by steps, such as requests in flight or connections in use.
+///
+/// It is never set, so threads don't overwrite each other: the sum of all steps is exact. [`enter`](Self::enter) takes the
+/// step down by itself, whatever ends the work.
+#[doc(alias = "UpDownCounter")]
+#[derive(Clone, Debug)]
+pub struct AdditiveGauge<L: LabelSet = ()>(Handle<Level, L>);
+
+/// One series of an [`AdditiveGauge`], found for a recording or two.
+#[derive(Debug)]
+pub struct AdditiveGaugeRef<'a>(Borrowed<'a, Level>);
+
+/// Holds an [`AdditiveGauge`] one higher until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once, it counts nothing"]
+pub struct InFlight(AdditiveGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl<L: LabelSet> AdditiveGauge<L> {
+    /// The series of `labels`, for a recording or two.
+    #[inline]
+    pub fn with(&self, labels: L::Of<'_>) -> AdditiveGaugeRef<'_> {
+        AdditiveGaugeRef(self.0.with(&labels))
+    }
+
+    /// The series of `labels`, to keep.
+    pub fn series(&self, labels: L::Of<'_>) -> AdditiveGauge {
+        AdditiveGauge(self.0.tie(&labels))
+    }
+}
+
+impl AdditiveGauge {
+    /// Adds one until the guard is dropped.
+    pub fn enter(&self) -> InFlight {
+        self.inc();
+        InFlight(self.clone())
+    }
+}
+
+macro_rules! record {
+    ($type:ty) => {
+        impl $type {
+            /// Adds one.
+            #[inline]
+            pub fn inc(&self) {
+                self.add(1);
+            }
+
+            /// Takes one away.
+            #[inline]
+            pub fn dec(&self) {
+                self.add(-1);
+            }
+
+            /// Adds `amount`, which may be negative.
+            #[inline]
+            pub fn add(&self, amount: i64) {
+                if self.0.family.enabled {
+                    self.0.cell().add(amount);
+                }
+            }
+
+            /// The sum of all steps.
+            pub fn get(&self) -> i64 {
+                self.0.cell().get()
+            }
+        }
+    };
+}
+record!(AdditiveGauge);
+record!(AdditiveGaugeRef<'_>);
+
+impl<L: LabelSet> Metric for AdditiveGauge<L> {
+    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
+        describe::<L>(spec, namespace, Kind::Gauge, "")
+    }
+
+    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, Level::new);
+        Self(Handle::new(registrar.add(Arc::new(family))))
+    }
+}
+
+impl Read for Level {
+    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
+        Ok(point(labels, Point::Signed(self.get())))
+    }
+}

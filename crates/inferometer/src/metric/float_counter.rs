@@ -1,0 +1,78 @@
+//! Amounts that only grow.
+
+use std::sync::Arc;
+
+use super::{Metric, Read, Unreadable, describe, point};
+use crate::{
+    cell::Sum,
+    descriptor::{Descriptor, Kind},
+    family::{Borrowed, Family, Handle},
+    label::LabelSet,
+    registry::Registrar,
+    set::FieldSpec,
+    snapshot::{Point, SeriesSnapshot},
+};
+
+/// An amount that only grows and needn't be whole, such as joules, seconds or money.
+///
+/// A negative, infinite or NaN amount is refused and counted in `inferometer_recordings_refused_total`.
+#[derive(Clone, Debug)]
+pub struct FloatCounter<L: LabelSet = ()>(Handle<Sum, L>);
+
+/// One series of a [`FloatCounter`], found for a recording or two.
+#[derive(Debug)]
+pub struct FloatCounterRef<'a>(Borrowed<'a, Sum>);
+
+impl<L: LabelSet> FloatCounter<L> {
+    /// The series of `labels`, for a recording or two.
+    #[inline]
+    pub fn with(&self, labels: L::Of<'_>) -> FloatCounterRef<'_> {
+        FloatCounterRef(self.0.with(&labels))
+    }
+
+    /// The series of `labels`, to keep.
+    pub fn series(&self, labels: L::Of<'_>) -> FloatCounter {
+        FloatCounter(self.0.tie(&labels))
+    }
+}
+
+macro_rules! record {
+    ($type:ty) => {
+        impl $type {
+            /// Adds `amount`, which must be finite and not negative.
+            #[inline]
+            pub fn add(&self, amount: f64) {
+                if !self.0.family.enabled {
+                } else if amount >= 0.0 && amount.is_finite() {
+                    self.0.cell().add(amount);
+                } else {
+                    self.0.family.own.refused.add(1);
+                }
+            }
+
+            /// What has been added so far.
+            pub fn get(&self) -> f64 {
+                self.0.cell().get()
+            }
+        }
+    };
+}
+record!(FloatCounter);
+record!(FloatCounterRef<'_>);
+
+impl<L: LabelSet> Metric for FloatCounter<L> {
+    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
+        describe::<L>(spec, namespace, Kind::Counter, "_total")
+    }
+
+    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, Sum::new);
+        Self(Handle::new(registrar.add(Arc::new(family))))
+    }
+}
+
+impl Read for Sum {
+    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
+        Ok(point(labels, Point::Float(self.get())))
+    }
+}

@@ -1,0 +1,152 @@
+//! Distributions over buckets.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Metric, Read, Unreadable, describe, point};
+use crate::{
+    cell::Buckets,
+    descriptor::{Descriptor, Kind},
+    family::{Borrowed, Family, Handle},
+    label::LabelSet,
+    registry::Registrar,
+    set::FieldSpec,
+    snapshot::{Point, SeriesSnapshot},
+};
+
+/// A distribution over buckets with upper bounds, such as a latency.
+///
+/// A value equal to a bound counts below it. NaN is refused and counted in `inferometer_recordings_refused_total`: it never
+/// reaches the sum. An infinity counts in its bucket and makes the sum infinite.
+///
+/// **Consistency.** `_count` is the sum of the buckets, so they agree in every scrape; `_sum` may be ahead or behind by the
+/// observations under way.
+#[derive(Clone, Debug)]
+pub struct Histogram<L: LabelSet = ()>(Handle<HistogramCell, L>);
+
+/// One series of a [`Histogram`], found for a recording or two.
+#[derive(Debug)]
+pub struct HistogramRef<'a>(Borrowed<'a, HistogramCell>);
+
+/// Observes the seconds from its start when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once, it measures nothing"]
+pub struct Timer {
+    histogram: Histogram,
+    start: Instant,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.histogram.observe_duration(self.start.elapsed());
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct HistogramCell {
+    bounds: Arc<[f64]>,
+    buckets: Buckets,
+}
+
+impl HistogramCell {
+    #[inline]
+    fn observe(&self, value: f64, times: u64) {
+        let at = self.bounds.partition_point(|bound| *bound < value);
+        self.buckets.add(at, value, times);
+    }
+}
+
+impl<L: LabelSet> Histogram<L> {
+    /// The series of `labels`, for a recording or two.
+    #[inline]
+    pub fn with(&self, labels: L::Of<'_>) -> HistogramRef<'_> {
+        HistogramRef(self.0.with(&labels))
+    }
+
+    /// The series of `labels`, to keep.
+    pub fn series(&self, labels: L::Of<'_>) -> Histogram {
+        Histogram(self.0.tie(&labels))
+    }
+}
+
+impl Histogram {
+    /// Observes the seconds until the timer is dropped.
+    pub fn start_timer(&self) -> Timer {
+        Timer { histogram: self.clone(), start: Instant::now() }
+    }
+}
+
+macro_rules! record {
+    ($type:ty) => {
+        impl $type {
+            /// Counts `value`.
+            #[inline]
+            pub fn observe(&self, value: f64) {
+                self.observe_times(value, 1);
+            }
+
+            /// Counts `duration` in seconds.
+            #[inline]
+            pub fn observe_duration(&self, duration: Duration) {
+                self.observe(duration.as_secs_f64());
+            }
+
+            /// Counts `value` as often as `times` says.
+            #[inline]
+            pub fn observe_times(&self, value: f64, times: u64) {
+                if !self.0.family.enabled {
+                } else if value.is_nan() {
+                    self.0.family.own.refused.add(1);
+                } else {
+                    self.0.cell().observe(value, times);
+                }
+            }
+
+            /// How many values were counted, and their sum.
+            pub fn get(&self) -> (u64, f64) {
+                let (counts, sum) = self.0.cell().buckets.get();
+                (counts.iter().fold(0, |total: u64, count| total.wrapping_add(*count)), sum)
+            }
+        }
+    };
+}
+record!(Histogram);
+record!(HistogramRef<'_>);
+
+impl<L: LabelSet> Metric for Histogram<L> {
+    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
+        let default = || match spec.unit {
+            Some("seconds") => crate::buckets::LATENCY.to_vec(),
+            _ => Vec::new(),
+        };
+        let buckets = spec.buckets.clone().unwrap_or_else(default);
+        Descriptor {
+            buckets: buckets.into(),
+            ..describe::<L>(spec, namespace, Kind::Histogram, "")
+        }
+    }
+
+    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
+        let bounds = Arc::clone(&descriptor.buckets);
+        let make = move || HistogramCell {
+            buckets: Buckets::new(bounds.len() + 1),
+            bounds: Arc::clone(&bounds),
+        };
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, make);
+        Self(Handle::new(registrar.add(Arc::new(family))))
+    }
+}
+
+impl Read for HistogramCell {
+    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
+        let (mut counts, sum) = self.buckets.get();
+        let mut total = 0_u64;
+        for count in &mut counts {
+            total = total.wrapping_add(*count);
+            *count = total;
+        }
+        Ok(point(labels, Point::Histogram { cumulative: counts, sum }))
+    }
+}

@@ -1,0 +1,90 @@
+//! Facts in labels.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Metric, Source, describe};
+use crate::{
+    cell::Count,
+    descriptor::{Descriptor, Kind},
+    family::{Bookkeeping, render},
+    label::LabelSet,
+    registry::Registrar,
+    set::FieldSpec,
+    snapshot::{Point, SeriesSnapshot},
+};
+
+/// Facts about something, told in labels; the value is always 1. A version is the usual one.
+///
+/// Nothing is shown until it is [`set`](Self::set). The fact that is set last takes the place of the one before.
+#[derive(Clone, Debug)]
+pub struct Info<L: LabelSet> {
+    facts: Arc<Facts>,
+    labels: std::marker::PhantomData<fn(L)>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    descriptor: Arc<Descriptor>,
+    enabled: bool,
+    own: Bookkeeping,
+    rendered: Mutex<Option<Box<str>>>,
+}
+
+impl<L: LabelSet> Info<L> {
+    /// Tells these facts from now on.
+    pub fn set(&self, labels: L::Of<'_>) {
+        if !self.facts.enabled {
+            return;
+        }
+        let mut rendered = String::new();
+        let mut specs = L::LABELS.iter();
+        labels.visit(&mut |value| {
+            let name = specs.next().map_or("", |spec| spec.name);
+            value.text(&mut |text| render(&mut rendered, name, text));
+        });
+        *self.facts.rendered.lock().unwrap_or_else(PoisonError::into_inner) = Some(rendered.into());
+    }
+
+    /// Tells nothing any more.
+    pub fn clear(&self) {
+        *self.facts.rendered.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl<L: LabelSet> Metric for Info<L> {
+    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
+        describe::<L>(spec, namespace, Kind::Info, "_info")
+    }
+
+    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
+        let facts = Arc::new(Facts {
+            descriptor: descriptor.into(),
+            enabled: registrar.enabled(),
+            own: Bookkeeping {
+                dropped: L::LABELS.iter().map(|_| Count::new()).collect(),
+                refused: Count::new(),
+                failed: Count::new(),
+            },
+            rendered: Mutex::new(None),
+        });
+        Self { facts: registrar.add(facts), labels: std::marker::PhantomData }
+    }
+}
+
+impl Source for Facts {
+    fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
+    }
+
+    fn own(&self) -> &Bookkeeping {
+        &self.own
+    }
+
+    fn collect(&self) -> Vec<SeriesSnapshot> {
+        let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        rendered
+            .iter()
+            .map(|labels| SeriesSnapshot { labels: labels.clone(), point: Point::Integer(1) })
+            .collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! Where metrics are declared, and where a scrape finds them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    descriptor::Descriptor,
+    encode::{Format, encode},
+    error::RegisterError,
+    metric::Source,
+    own,
+    set::{MetricSet, descriptors},
+    snapshot::{FamilySnapshot, Snapshot},
+};
+
+/// A list of metrics that are scraped together. Clones share it.
+///
+/// Beside what is registered, a scrape shows the registry's own metrics: see the [crate's overview](crate#the-registrys-own-metrics).
+///
+/// **Consistency.** A scrape copies the list, and then reads cell after cell while recording goes on: it is no moment's
+/// picture, but no family disagrees with itself, and no counter is lower than in an earlier scrape. No lock is held while
+/// values are read or written.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    enabled: bool,
+    declared: Mutex<Declared>,
+}
+
+#[derive(Default)]
+struct Declared {
+    sources: Vec<Arc<dyn Source>>,
+    /// Every name on the wire, and the metric it belongs to.
+    wire_names: HashMap<String, String>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("enabled", &self.inner.enabled).finish_non_exhaustive()
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self { inner: Arc::new(Inner { enabled: true, declared: Mutex::default() }) }
+    }
+
+    /// An empty registry whose metrics record nothing: what instrumentation costs is the difference to [`new`](Self::new).
+    pub fn disabled() -> Self {
+        Self { inner: Arc::new(Inner { enabled: false, declared: Mutex::default() }) }
+    }
+
+    /// Whether its metrics record.
+    pub fn enabled(&self) -> bool {
+        self.inner.enabled
+    }
+
+    /// Declares every metric of a set, or none.
+    ///
+    /// # Errors
+    /// Names the metric and the rule it breaks: see [`RegisterError`].
+    pub fn register<S: MetricSet>(&self) -> Result<S, RegisterError> {
+        let described = descriptors::<S>();
+        let mut declared = self.inner.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh: HashMap<String, String> = HashMap::new();
+        for descriptor in &described {
+            crate::rules::check(descriptor)?;
+            for wire in descriptor.wire_names() {
+                let known = declared.wire_names.get(&wire).or_else(|| fresh.get(&wire));
+                if let Some(owner) = known {
+                    return Err(RegisterError::collision(&descriptor.name, &wire, owner));
+                }
+                if own::is_own(&wire) {
+                    return Err(RegisterError::collision(&descriptor.name, &wire, "the registry"));
+                }
+            }
+            for wire in descriptor.wire_names() {
+                fresh.insert(wire, descriptor.name.clone());
+            }
+        }
+        let enabled = self.inner.enabled;
+        let set = S::create("", &mut Registrar { enabled, sources: &mut declared.sources });
+        declared.wire_names.extend(fresh);
+        Ok(set)
+    }
+
+    /// The descriptors of everything registered, in declared order, the registry's own last.
+    pub fn descriptors(&self) -> Vec<Descriptor> {
+        let registered = self.sources().into_iter().map(|source| source.descriptor().as_ref().clone());
+        registered.chain(own::descriptors()).collect()
+    }
+
+    /// Reads every cell.
+    pub fn snapshot(&self) -> Snapshot {
+        let sources = self.sources();
+        let mut families: Vec<_> = sources
+            .iter()
+            .map(|source| FamilySnapshot {
+                descriptor: Arc::clone(source.descriptor()),
+                series: source.collect(),
+            })
+            .collect();
+        families.extend(own::families(&sources, &families));
+        Snapshot { families }
+    }
+
+    /// The scrape in the given format.
+    pub fn encode(&self, format: Format) -> String {
+        encode(&self.snapshot(), format)
+    }
+
+    /// The scrape in the Prometheus text format.
+    pub fn encode_text(&self) -> String {
+        self.encode(Format::PrometheusText)
+    }
+
+    fn sources(&self) -> Vec<Arc<dyn Source>> {
+        self.inner.declared.lock().unwrap_or_else(PoisonError::into_inner).sources.clone()
+    }
+}
+
+/// Takes the metrics of a set while it is made.
+pub struct Registrar<'a> {
+    enabled: bool,
+    sources: &'a mut Vec<Arc<dyn Source>>,
+}
+
+impl std::fmt::Debug for Registrar<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registrar").field("enabled", &self.enabled).finish_non_exhaustive()
+    }
+}
+
+impl Registrar<'_> {
+    /// Whether the registry's metrics record.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub(crate) fn add<S: Source + 'static>(&mut self, source: Arc<S>) -> Arc<S> {
+        let erased: Arc<dyn Source> = Arc::<S>::clone(&source);
+        self.sources.push(erased);
+        source
+    }
+}

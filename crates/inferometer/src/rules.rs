@@ -1,0 +1,63 @@
+//! What a declaration must hold to.
+
+use std::collections::HashSet;
+
+use crate::{
+    descriptor::{Descriptor, Kind},
+    error::{RegisterError, Rule},
+};
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Checks a descriptor alone; names taken by others are the registry's business.
+pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
+    let refuse = |rule| Err(RegisterError::new(&descriptor.name, rule));
+    if !is_name(&descriptor.name) {
+        return refuse(Rule::MetricName);
+    }
+    let suffix = match descriptor.kind {
+        Kind::Counter => "_total",
+        Kind::Info => "_info",
+        Kind::Gauge | Kind::Histogram | Kind::StateSet => "",
+    };
+    if !descriptor.name.ends_with(suffix) {
+        return refuse(Rule::Suffix(suffix));
+    }
+    if descriptor.help.trim().is_empty() {
+        return refuse(Rule::Help);
+    }
+    let mut seen = HashSet::new();
+    for label in &descriptor.labels {
+        let name = &*label.name;
+        let reserved = name.starts_with("__")
+            || (descriptor.kind == Kind::Histogram && name == "le")
+            || (descriptor.kind != Kind::StateSet && name == descriptor.name);
+        if !is_name(name) || reserved {
+            return refuse(Rule::LabelName(name.into()));
+        }
+        if !seen.insert(name) {
+            return refuse(Rule::RepeatedLabel(name.into()));
+        }
+    }
+    if descriptor.kind == Kind::Histogram {
+        check_buckets(&descriptor.buckets).or_else(|fault| refuse(Rule::Buckets(fault)))?;
+    }
+    Ok(())
+}
+
+fn check_buckets(bounds: &[f64]) -> Result<(), String> {
+    if bounds.is_empty() {
+        return Err("are missing; say `#[metric(buckets = …)]`".into());
+    }
+    if let Some(bound) = bounds.iter().find(|bound| !bound.is_finite()) {
+        return Err(format!("hold {bound}, and a bound must be finite; `+Inf` is added by itself"));
+    }
+    match bounds.windows(2).find(|pair| pair[0] >= pair[1]) {
+        Some(pair) => Err(format!("don't rise: {} comes before {}", pair[0], pair[1])),
+        None => Ok(()),
+    }
+}
