@@ -2,7 +2,10 @@
 //!
 //! Seven names are the system's contract; the rest is what it takes to see where a prompt's time went.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use inferometer::{
     AdditiveGauge, Counter, Gauge, Histogram, LabelSet, LabelValue, MetricSet, Registry, buckets,
@@ -64,6 +67,23 @@ pub enum ErrorType {
     Other,
 }
 
+impl ErrorType {
+    /// Every kind of error.
+    pub const ALL: [Self; 11] = [
+        Self::InvalidRequest,
+        Self::Timeout,
+        Self::Connection,
+        Self::Authentication,
+        Self::RateLimited,
+        Self::UpstreamStatus,
+        Self::BadResponse,
+        Self::StreamClosed,
+        Self::Model,
+        Self::Panic,
+        Self::Other,
+    ];
+}
+
 /// The kind of worker that generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, LabelValue)]
 pub enum WorkerType {
@@ -75,6 +95,11 @@ pub enum WorkerType {
     Scripted,
     /// Any other.
     Other,
+}
+
+impl WorkerType {
+    /// Every kind of worker.
+    pub const ALL: [Self; 4] = [Self::Openai, Self::Local, Self::Scripted, Self::Other];
 }
 
 /// Where context tokens were when they were left out.
@@ -257,6 +282,7 @@ pub struct Recorder {
     pub metrics: Orchestrator,
     objective: Objective,
     clock: UnixClock,
+    without_session: Histogram,
     enabled: bool,
 }
 
@@ -286,6 +312,7 @@ impl Recorder {
             }
         }
         Ok(Self {
+            without_session: metrics.request_duration.series(BySession { session: NO_SESSION }),
             metrics,
             objective,
             clock: UnixClock::start(),
@@ -310,19 +337,18 @@ impl Recorder {
     pub fn shed(&self, stage: Stage) {
         self.metrics.requests_shed.with(ByStage { stage }).inc();
     }
+}
 
-    /// A request of `session` ended after `duration`.
-    pub fn session_ended(&self, session: Option<&str>, duration: Duration) {
-        let session = session.unwrap_or(NO_SESSION);
-        self.metrics
-            .request_duration
-            .with(BySession { session })
-            .observe_duration(duration);
-    }
+/// What a request carries for its labels.
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    /// The conversation it belongs to.
+    pub session: Option<Arc<str>>,
 }
 
 impl Lifecycle for Recorder {
     type Stage = Stage;
+    type Context = RequestContext;
 
     fn counts(&self) -> &RequestCounts {
         &self.metrics.counts
@@ -362,7 +388,15 @@ impl Lifecycle for Recorder {
             .observe_times(gap.as_secs_f64(), tokens.into());
     }
 
-    fn finished(&self, summary: &Summary) {
+    fn finished(&self, context: &RequestContext, summary: &Summary) {
+        match context.session.as_deref() {
+            Some(session) => self
+                .metrics
+                .request_duration
+                .with(BySession { session })
+                .observe_duration(summary.duration),
+            None => self.without_session.observe_duration(summary.duration),
+        }
         if let Some(time) = summary.time_per_output_token {
             self.metrics.time_per_output_token.observe_duration(time);
         }

@@ -1,9 +1,12 @@
 //! What goes into the pipeline and what comes out of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use inferometer_catalog::orchestrator::{ErrorType, Stage};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout_at};
 
 use crate::worker::{FinishReason, Message, Sampling};
 
@@ -83,6 +86,8 @@ pub enum FailureReason {
 pub struct Answer {
     pub(crate) id: Arc<str>,
     pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) deadline: Instant,
+    pub(crate) over: bool,
     pub(crate) departure: super::Departure,
 }
 
@@ -93,7 +98,30 @@ impl Answer {
     }
 
     /// The next event; `None` after `Done` or `Failed`.
+    ///
+    /// When the deadline passes meanwhile, the request ends wherever it is, and the event is a failure that says so.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        if self.over {
+            return None;
+        }
+        let event = match timeout_at(self.deadline.into(), self.events.recv()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => Event::Failed(Failure {
+                reason: FailureReason::Worker(ErrorType::Panic),
+                message: "the request was broken off inside the service; its log says why".into(),
+            }),
+            Err(_) => {
+                self.departure.time_out();
+                // A stage may have ended the request at the same moment.
+                self.events.try_recv().unwrap_or_else(|_| {
+                    Event::Failed(Failure {
+                        reason: FailureReason::Timeout,
+                        message: "the deadline passed; allow more time, or send less load".into(),
+                    })
+                })
+            }
+        };
+        self.over = !matches!(event, Event::Text(_));
+        Some(event)
     }
 }

@@ -4,8 +4,17 @@
 //! - [`local`](crate::worker): a GGUF model of the Llama family, on this machine's CPU;
 //! - [`scripted`](crate::worker): latency and failures by script, for tests and benchmarks.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
+use inferometer::Counter;
 use inferometer_catalog::orchestrator::{ErrorType, WorkerType};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -60,18 +69,59 @@ pub struct Piece {
 
 /// Where a worker puts what it generates. Never blocks: what a request may generate is bounded by `max_tokens`.
 #[derive(Debug)]
-pub struct Sink(mpsc::UnboundedSender<Piece>);
+pub struct Sink {
+    pieces: mpsc::UnboundedSender<Piece>,
+    live: Option<Counter>,
+    tally: Tally,
+}
 
 impl Sink {
     /// A sink and the end that reads from it.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Piece>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        Self::counting(None)
+    }
+
+    /// A sink that counts each piece's tokens in `live` as it comes.
+    pub(crate) fn counting(live: Option<Counter>) -> (Self, mpsc::UnboundedReceiver<Piece>) {
+        let (pieces, receiver) = mpsc::unbounded_channel();
+        (Self { pieces, live, tally: Tally::default() }, receiver)
     }
 
     /// Hands on a piece; `false` when nobody reads any more, and the generation should end.
     pub fn push(&self, text: impl Into<String>, tokens: u32) -> bool {
-        self.0.send(Piece { text: text.into(), tokens }).is_ok()
+        self.tally.counted.fetch_add(tokens.into(), Ordering::Relaxed);
+        if let Some(live) = &self.live {
+            live.add(tokens.into());
+        }
+        self.pieces.send(Piece { text: text.into(), tokens }).is_ok()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+}
+
+/// How many tokens a generation has come to, shared with its [`Sink`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    counted: Arc<AtomicU64>,
+    told: Option<u64>,
+}
+
+impl Tally {
+    /// What the pieces add up to.
+    pub(crate) fn counted(&self) -> u64 {
+        self.counted.load(Ordering::Relaxed)
+    }
+
+    /// The worker has told its own count.
+    pub(crate) fn correct(&mut self, told: u64) {
+        self.told = Some(told);
+    }
+
+    /// The worker's own count, or else what the pieces add up to.
+    pub(crate) fn total(&self) -> u64 {
+        self.told.unwrap_or_else(|| self.counted())
     }
 }
 

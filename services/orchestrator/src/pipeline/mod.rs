@@ -1,0 +1,30 @@
+//! The pipeline: five stages as tasks, each behind a bounded queue.
+//!
+//! ```text
+//! submit ─▶ [rag] ─▶ [assemble] ─▶ [inference] ─▶ [post] ─▶ [stream] ─▶ Answer
+//! ```
+//!
+//! A request waits in at most one queue at a time, and its client can take it out of there at any moment. A queue that is full turns
+//! the request away. Generation, post-processing and delivery of one request overlap: it moves on to `post` with its first piece.
+//! What a stage's duration holds, so that the durations of one request add up to no more than its own:
+//!
+//! | stage | from | to |
+//! |---|---|---|
+//! | rag, assemble | taken up | done |
+//! | inference | taken up | the last token |
+//! | post | – | the sum of the time it worked; waiting for tokens is not in it |
+//! | stream | – | the time from the last token on that delivery took, or all of it for an answer that came whole |
+
+mod deliver;
+mod departure;
+mod exchange;
+mod generate;
+mod job;
+mod prepare;
+mod polish;
+mod routing;
+mod stages;
+
+pub use departure::Departure;
+pub use exchange::{Answer, Event, Failure, FailureReason, Finished, PromptRequest};
+pub use stages::{Model, Pipeline, PipelineConfig, PipelineError};
