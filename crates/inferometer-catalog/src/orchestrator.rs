@@ -312,7 +312,9 @@ impl Recorder {
             }
         }
         Ok(Self {
-            without_session: metrics.request_duration.series(BySession { session: NO_SESSION }),
+            without_session: metrics.request_duration.series(BySession {
+                session: NO_SESSION,
+            }),
             metrics,
             objective,
             clock: UnixClock::start(),

@@ -7,15 +7,24 @@ use syn::{
     spanned::Spanned,
 };
 
-pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
+pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new(input.span(), "LabelSet is derived for a struct: each field is a label"));
+        return Err(Error::new(
+            input.ident.span(),
+            "LabelSet is derived for a struct: each field is a label",
+        ));
     };
     let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new(input.span(), "a label is named after its field; use named fields"));
+        return Err(Error::new(
+            input.ident.span(),
+            "a label is named after its field; use named fields",
+        ));
     };
     if fields.named.is_empty() {
-        return Err(Error::new(input.span(), "a set without labels is `()`"));
+        return Err(Error::new(
+            input.ident.span(),
+            "a set without labels is `()`",
+        ));
     }
     let mut specs = Vec::new();
     let mut idents = Vec::new();
@@ -25,7 +34,11 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         let ty = &field.ty;
         let mut name = ident.unraw().to_string();
         let mut limit = quote!(::inferometer::DEFAULT_LIMIT);
-        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("label")) {
+        for attribute in field
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("label"))
+        {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
                     name = meta.value()?.parse::<LitStr>()?.value();
@@ -49,13 +62,20 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         match parameter {
             GenericParam::Lifetime(_) if lifetimes == 0 => lifetimes += 1,
             other => {
-                return Err(Error::new(other.span(), "a label set takes one lifetime at the most"));
+                return Err(Error::new(
+                    other.span(),
+                    "a label set takes one lifetime at the most",
+                ));
             }
         }
     }
     let of = format_ident!("__of");
     let of = syn::Lifetime::new(&format!("'{of}"), name.span());
-    let borrowed = if lifetimes == 0 { quote!(#name) } else { quote!(#name<#of>) };
+    let borrowed = if lifetimes == 0 {
+        quote!(#name)
+    } else {
+        quote!(#name<#of>)
+    };
     let (impls, generics, wheres) = input.generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, spanned::Spanned};
+use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, ext::IdentExt as _};
 
 /// `SnakeCase` as `snake_case`.
 fn snake(name: &str) -> String {
@@ -16,24 +16,34 @@ fn snake(name: &str) -> String {
     snake
 }
 
-pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
+pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
-        return Err(Error::new(input.span(), "LabelValue is derived for an enum: each variant is a value"));
+        return Err(Error::new(
+            input.ident.span(),
+            "LabelValue is derived for an enum: each variant is a value",
+        ));
     };
     if data.variants.is_empty() {
-        return Err(Error::new(input.span(), "a label needs at least one value"));
+        return Err(Error::new(
+            input.ident.span(),
+            "a label needs at least one value",
+        ));
     }
     let mut values: Vec<String> = Vec::new();
     let mut arms = Vec::new();
     for (index, variant) in data.variants.iter().enumerate() {
         if !matches!(variant.fields, Fields::Unit) {
             return Err(Error::new(
-                variant.span(),
+                variant.ident.span(),
                 "a variant with fields has no fixed text; use a variant without fields",
             ));
         }
-        let mut value = snake(&variant.ident.to_string());
-        for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("label")) {
+        let mut value = snake(&variant.ident.unraw().to_string());
+        for attribute in variant
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("label"))
+        {
             attribute.parse_nested_meta(|meta| {
                 if !meta.path.is_ident("value") {
                     return Err(meta.error("a variant takes `value = \"…\"`"));
@@ -43,7 +53,10 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             })?;
         }
         if values.contains(&value) {
-            return Err(Error::new(variant.span(), format!("two variants have the value `{value}`")));
+            return Err(Error::new(
+                variant.ident.span(),
+                format!("two variants have the value `{value}`"),
+            ));
         }
         values.push(value);
         let variant = &variant.ident;

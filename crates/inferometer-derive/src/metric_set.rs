@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
     Attribute, Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, LitStr, Meta, Result,
-    ext::IdentExt as _, spanned::Spanned,
+    ext::IdentExt as _,
 };
 
 /// What `#[metric(…)]` says of a field.
@@ -19,14 +19,24 @@ struct Options {
 impl Options {
     fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut options = Self::default();
-        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("metric")) {
+        for attribute in attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("metric"))
+        {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("flatten") {
                     options.flatten = true;
                 } else if meta.path.is_ident("name") {
                     options.name = Some(meta.value()?.parse::<LitStr>()?.value());
                 } else if meta.path.is_ident("unit") {
-                    options.unit = Some(meta.value()?.parse::<LitStr>()?.value());
+                    let unit = meta.value()?.parse::<LitStr>()?;
+                    if !is_unit(&unit.value()) {
+                        return Err(Error::new(
+                            unit.span(),
+                            "a unit is made of `a-z` and `_`, such as `seconds`; it ends the metric's name",
+                        ));
+                    }
+                    options.unit = Some(unit.value());
                 } else if meta.path.is_ident("buckets") {
                     options.buckets = Some(meta.value()?.parse()?);
                 } else {
@@ -41,21 +51,44 @@ impl Options {
     }
 }
 
+fn is_unit(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
 /// The doc comment, its lines joined, up to the first empty one.
 fn help(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
-            _ => None,
-        },
-        _ => None,
+    let mut comment = String::new();
+    for attribute in attributes {
+        if let Meta::NameValue(pair) = &attribute.meta
+            && pair.path.is_ident("doc")
+            && let Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) = &pair.value
+        {
+            comment.push_str(&text.value());
+            comment.push('\n');
+        }
+    }
+    // The lines of a block comment may start with a star.
+    let lines = comment.trim().lines().map(|line| match line.trim() {
+        "*" => "",
+        line => line.strip_prefix("* ").unwrap_or(line).trim(),
     });
-    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    lines
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn namespace(attributes: &[Attribute]) -> Result<Option<String>> {
     let mut namespace = None;
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("metrics")) {
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("metrics"))
+    {
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("namespace") {
                 return Err(meta.error("a set takes `namespace = \"…\"`"));
@@ -67,12 +100,18 @@ fn namespace(attributes: &[Attribute]) -> Result<Option<String>> {
     Ok(namespace)
 }
 
-pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
+pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new(input.span(), "MetricSet is derived for a struct: each field is a metric"));
+        return Err(Error::new(
+            input.ident.span(),
+            "MetricSet is derived for a struct: each field is a metric",
+        ));
     };
     let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new(input.span(), "a metric is named after its field; use named fields"));
+        return Err(Error::new(
+            input.ident.span(),
+            "a metric is named after its field; use named fields",
+        ));
     };
     let mut describes = Vec::new();
     let mut creates = Vec::new();
@@ -82,7 +121,10 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         let options = Options::parse(&field.attrs)?;
         if options.flatten {
             if options.name.is_some() || options.unit.is_some() || options.buckets.is_some() {
-                return Err(Error::new(field.span(), "`flatten` takes nothing beside it: the set within has its own names"));
+                return Err(Error::new(
+                    ident.span(),
+                    "`flatten` takes nothing beside it: the set within has its own names",
+                ));
             }
             describes.push(quote! {
                 <#ty as ::inferometer::MetricSet>::describe(namespace, into);
@@ -95,7 +137,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         let help = help(&field.attrs);
         if help.is_empty() {
             return Err(Error::new(
-                field.span(),
+                ident.span(),
                 "a metric needs a doc comment: it becomes the HELP of every scrape",
             ));
         }

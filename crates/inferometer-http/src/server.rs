@@ -140,13 +140,28 @@ impl MetricsServer {
     /// # Errors
     /// When the address can't be bound, or no thread can be had.
     pub fn start(self, address: &str) -> Result<ServerHandle, ServeError> {
-        let error = |source| ServeError {
+        let listener = TcpListener::bind(address).map_err(|source| ServeError {
             address: address.into(),
             source,
+        })?;
+        self.start_on(listener)
+    }
+
+    /// Starts the server on a listener at hand, on a thread and a runtime of its own.
+    ///
+    /// # Errors
+    /// When the listener can't be used, or no thread can be had.
+    pub fn start_on(self, listener: TcpListener) -> Result<ServerHandle, ServeError> {
+        let bound = listener.local_addr();
+        let address = bound
+            .as_ref()
+            .map_or_else(|_| "a listener".into(), ToString::to_string);
+        let error = |source| ServeError {
+            address: address.clone(),
+            source,
         };
-        let listener = TcpListener::bind(address).map_err(error)?;
+        let bound = bound.map_err(error)?;
         listener.set_nonblocking(true).map_err(error)?;
-        let bound = listener.local_addr().map_err(error)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -16,7 +16,10 @@ use std::{
 fn stripes() -> usize {
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {
-        available_parallelism().map_or(1, usize::from).next_power_of_two().min(8)
+        available_parallelism()
+            .map_or(1, usize::from)
+            .next_power_of_two()
+            .min(8)
     })
 }
 
@@ -72,7 +75,9 @@ impl Count {
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.0.iter().fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Relaxed)))
+        self.0
+            .iter()
+            .fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Relaxed)))
     }
 }
 
@@ -91,7 +96,9 @@ impl Level {
     }
 
     pub(crate) fn get(&self) -> i64 {
-        self.0.iter().fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Relaxed)))
+        self.0
+            .iter()
+            .fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Relaxed)))
     }
 }
 
@@ -102,9 +109,12 @@ pub(crate) struct Sum(Striped<AtomicU64>);
 #[inline]
 fn add_float(cell: &AtomicU64, amount: f64) {
     let mut seen = cell.load(Relaxed);
-    while let Err(now) =
-        cell.compare_exchange_weak(seen, (f64::from_bits(seen) + amount).to_bits(), Relaxed, Relaxed)
-    {
+    while let Err(now) = cell.compare_exchange_weak(
+        seen,
+        (f64::from_bits(seen) + amount).to_bits(),
+        Relaxed,
+        Relaxed,
+    ) {
         seen = now;
     }
 }
@@ -120,7 +130,9 @@ impl Sum {
     }
 
     pub(crate) fn get(&self) -> f64 {
-        self.0.iter().fold(0.0, |sum, stripe| sum + f64::from_bits(stripe.load(Relaxed)))
+        self.0.iter().fold(0.0, |sum, stripe| {
+            sum + f64::from_bits(stripe.load(Relaxed))
+        })
     }
 }
 
@@ -138,7 +150,15 @@ impl Value {
 
     #[inline]
     pub(crate) fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Relaxed);
+        let bits = value.to_bits();
+        self.0.store(
+            if bits == ABSENT {
+                f64::NAN.to_bits()
+            } else {
+                bits
+            },
+            Relaxed,
+        );
     }
 
     pub(crate) fn clear(&self) {
@@ -176,7 +196,10 @@ impl Buckets {
     pub(crate) fn add(&self, at: usize, value: f64, times: u64) {
         let stripe = self.0.own();
         stripe.counts[at].fetch_add(times, Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "a repeat count stays far below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a repeat count stays far below 2^53"
+        )]
         add_float(&stripe.sum, value * times as f64);
     }
 

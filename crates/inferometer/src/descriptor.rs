@@ -54,7 +54,9 @@ impl From<&LabelSpec> for LabelDescriptor {
     fn from(spec: &LabelSpec) -> Self {
         Self {
             name: Cow::Borrowed(spec.name),
-            bound: spec.values.map_or(LabelBound::Open(spec.limit), LabelBound::Closed),
+            bound: spec
+                .values
+                .map_or(LabelBound::Open(spec.limit), LabelBound::Closed),
         }
     }
 }
@@ -89,20 +91,27 @@ impl Descriptor {
         self.name.strip_suffix(suffix).unwrap_or(&self.name)
     }
 
-    /// Whether the family's name ends in its unit, as OpenMetrics asks before it lets the unit be named.
+    /// The unit, when OpenMetrics lets it be named: the family's name ends in it, and the kind has a unit at all.
     pub fn unit_in_name(&self) -> Option<&str> {
+        if matches!(self.kind, Kind::Info | Kind::StateSet) {
+            return None;
+        }
         let unit = self.unit.as_deref()?;
         let stem = self.family().strip_suffix(unit)?;
         stem.ends_with('_').then_some(unit)
     }
 
-    /// Every sample name that this metric puts on the wire, in any format.
+    /// Every sample name that this metric puts on the wire, in any format; its own first.
     pub(crate) fn wire_names(&self) -> Vec<String> {
         let family = self.family();
         match self.kind {
             Kind::Gauge | Kind::StateSet => vec![self.name.clone()],
-            Kind::Counter => vec![family.into(), self.name.clone(), format!("{family}_created")],
-            Kind::Info => vec![family.into(), self.name.clone()],
+            Kind::Counter => vec![
+                self.name.clone(),
+                family.into(),
+                format!("{family}_created"),
+            ],
+            Kind::Info => vec![self.name.clone(), family.into()],
             Kind::Histogram => ["", "_bucket", "_count", "_sum", "_created"]
                 .iter()
                 .map(|suffix| format!("{family}{suffix}"))

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{descriptor::Descriptor, family::MAX_SERIES};
+
 /// A metric that can't be declared, and the rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisterError {
@@ -15,8 +17,10 @@ pub struct RegisterError {
 pub enum Rule {
     /// A metric's name is made of `a-z`, `A-Z`, `0-9` and `_`, and doesn't start with a digit.
     MetricName,
-    /// A counter's name ends in `_total`, and only a counter's; an info's in `_info`.
+    /// A counter's name ends in `_total`, an info's in `_info`.
     Suffix(&'static str),
+    /// No other name than a counter's ends in `_total`.
+    ForeignSuffix(&'static str),
     /// A metric has a help text.
     Help,
     /// A label's name is made of `a-z`, `A-Z`, `0-9` and `_`, doesn't start with a digit or `__`, and isn't the one that the format
@@ -24,6 +28,10 @@ pub enum Rule {
     LabelName(String),
     /// A metric has a label once.
     RepeatedLabel(String),
+    /// A closed label has values, no two of them alike.
+    LabelValues(String),
+    /// The values of the closed labels make no more combinations than a family may have series.
+    TooManySeries(usize),
     /// A histogram has bounds, finite and rising.
     Buckets(String),
     /// No two metrics put the same name on the wire.
@@ -33,15 +41,40 @@ pub enum Rule {
         /// The metric that has it.
         owner: String,
     },
+    /// A declaration says the same each time it is read.
+    Unsteady,
 }
 
 impl RegisterError {
     pub(crate) fn new(metric: &str, rule: Rule) -> Self {
-        Self { metric: metric.into(), rule }
+        Self {
+            metric: metric.into(),
+            rule,
+        }
     }
 
     pub(crate) fn collision(metric: &str, wire: &str, owner: &str) -> Self {
-        Self::new(metric, Rule::Collision { wire: wire.into(), owner: owner.into() })
+        Self::new(
+            metric,
+            Rule::Collision {
+                wire: wire.into(),
+                owner: owner.into(),
+            },
+        )
+    }
+
+    /// For a set that made other metrics than it had described.
+    pub(crate) fn unsteady(described: &[Descriptor], made: &[Descriptor]) -> Self {
+        let agreeing = described
+            .iter()
+            .zip(made)
+            .take_while(|(one, other)| one == other)
+            .count();
+        let metric = described
+            .get(agreeing)
+            .or(made.get(agreeing))
+            .map_or("", |one| &one.name);
+        Self::new(metric, Rule::Unsteady)
     }
 
     /// The metric's name.
@@ -65,12 +98,26 @@ impl fmt::Display for RegisterError {
                 "a name is made of letters, digits and `_`, and doesn't start with a digit"
             ),
             Rule::Suffix(suffix) => write!(f, "its kind asks for a name that ends in `{suffix}`"),
+            Rule::ForeignSuffix(suffix) => {
+                write!(
+                    f,
+                    "only a counter's name ends in `{suffix}`, and this isn't one"
+                )
+            }
             Rule::Help => write!(f, "it has no help text; document the field"),
             Rule::LabelName(label) => write!(
                 f,
                 "label `{label}` has a name that is reserved, or not made of letters, digits and `_`"
             ),
             Rule::RepeatedLabel(label) => write!(f, "label `{label}` stands twice"),
+            Rule::LabelValues(label) => {
+                write!(f, "label `{label}` has no values, or one of them twice")
+            }
+            Rule::TooManySeries(combinations) => write!(
+                f,
+                "its closed labels make {combinations} combinations, and a family has {MAX_SERIES} series at most; \
+                 leave a label out or split the metric"
+            ),
             Rule::Buckets(fault) => write!(f, "its buckets {fault}"),
             Rule::Collision { wire, owner } if wire == metric && owner == metric => {
                 write!(f, "it is declared already")
@@ -78,6 +125,10 @@ impl fmt::Display for RegisterError {
             Rule::Collision { wire, owner } => {
                 write!(f, "its sample `{wire}` is already written by `{owner}`")
             }
+            Rule::Unsteady => write!(
+                f,
+                "it was declared otherwise when it was made; let `describe` and `create` agree, and its buckets not change"
+            ),
         }
     }
 }

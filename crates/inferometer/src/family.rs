@@ -18,6 +18,9 @@ use crate::{
 /// The most series that one family may have; open label values beyond it become [`OVERFLOW`].
 pub(crate) const MAX_SERIES: usize = 10_000;
 
+/// The longest value of an open label, in bytes; a longer one becomes [`OVERFLOW`].
+pub(crate) const MAX_VALUE_BYTES: usize = 1_024;
+
 /// One series: its labels, rendered once, and its cell.
 #[derive(Debug)]
 pub(crate) struct Series<C> {
@@ -46,6 +49,22 @@ pub(crate) struct Family<C> {
     labels: &'static [label::LabelSpec],
     closed: Box<[OnceLock<Arc<Series<C>>>]>,
     open: RwLock<Open<C>>,
+    /// What a disabled registry hands out in place of a series that it doesn't make.
+    mute: OnceLock<Arc<Series<C>>>,
+}
+
+/// What becomes of a label's value.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Known,
+    Fresh,
+    Dropped,
+}
+
+/// The series that a set of values goes to, and what became of each value.
+struct Place {
+    key: String,
+    fates: Vec<Fate>,
 }
 
 struct Open<C> {
@@ -59,7 +78,9 @@ struct Open<C> {
 
 impl<C> std::fmt::Debug for Family<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Family").field("name", &self.descriptor.name).finish_non_exhaustive()
+        f.debug_struct("Family")
+            .field("name", &self.descriptor.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,6 +108,7 @@ impl<C> Family<C> {
                 order: Vec::new(),
                 values: L::LABELS.iter().map(|_| HashSet::new()).collect(),
             }),
+            mute: OnceLock::new(),
         };
         if eager {
             for index in 0..size {
@@ -101,21 +123,34 @@ impl<C> Family<C> {
     pub(crate) fn at(&self, index: usize) -> &Arc<Series<C>> {
         self.closed[index].get_or_init(|| {
             let mut labels = String::new();
-            for (spec, text) in self.labels.iter().zip(label::combination(self.labels, index)) {
+            for (spec, text) in self
+                .labels
+                .iter()
+                .zip(label::combination(self.labels, index))
+            {
                 render(&mut labels, spec.name, text);
             }
-            Arc::new(Series { labels: labels.into(), cell: (self.make)() })
+            self.make(&labels)
         })
     }
 
     /// The series of `labels`, made if there is none yet.
     #[inline]
     pub(crate) fn find<L: LabelSet>(&self, labels: &L) -> Found<'_, C> {
-        if self.closed.is_empty() {
+        if !self.closed.is_empty() {
+            Found::Borrowed(self.at(labels.index()))
+        } else if self.enabled {
             Found::Shared(self.find_open(labels))
         } else {
-            Found::Borrowed(self.at(labels.index()))
+            Found::Borrowed(self.mute.get_or_init(|| self.make("")))
         }
+    }
+
+    fn make(&self, labels: &str) -> Arc<Series<C>> {
+        Arc::new(Series {
+            labels: labels.into(),
+            cell: (self.make)(),
+        })
     }
 
     fn find_open<L: LabelSet>(&self, labels: &L) -> Arc<Series<C>> {
@@ -130,49 +165,95 @@ impl<C> Family<C> {
             return Arc::clone(series);
         }
         drop(known);
-        self.admit(labels)
+        // The values' own code runs before a lock is taken again.
+        let mut texts = Vec::with_capacity(L::LABELS.len());
+        labels.visit(&mut |value: &dyn AnyLabelValue| {
+            let mut whole = String::new();
+            value.text(&mut |text| whole.push_str(text));
+            texts.push(whole);
+        });
+        self.admit(&texts)
     }
 
-    /// Makes a series within the limits.
-    fn admit<L: LabelSet>(&self, labels: &L) -> Arc<Series<C>> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let full = open.order.len() >= MAX_SERIES;
-        let mut key = String::new();
-        let mut fresh: Vec<Option<Box<str>>> = Vec::new();
-        labels.visit(&mut |value: &dyn AnyLabelValue| {
-            let at = fresh.len();
-            let Some(label) = self.descriptor.labels.get(at) else { return };
-            value.text(&mut |text| {
-                let known = open.values[at].contains(text);
-                let (text, new) = match label.bound {
-                    LabelBound::Closed(_) => (text, None),
-                    LabelBound::Open(_) if known => (text, None),
-                    LabelBound::Open(limit) if full || open.values[at].len() >= limit => {
-                        self.own.dropped[at].add(1);
-                        (OVERFLOW, None)
-                    }
-                    LabelBound::Open(_) => (text, Some(Box::from(text))),
-                };
-                render(&mut key, &label.name, text);
-                fresh.push(new);
-            });
-        });
-        if let Some(series) = open.series.get(key.as_str()) {
+    /// The series of these values within the limits. A flood of values beyond them takes no more than a reader's lock.
+    fn admit(&self, texts: &[String]) -> Arc<Series<C>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let place = self.place(&open, texts);
+        if let Some(series) = open.series.get(place.key.as_str()) {
+            self.count_dropped(&place);
             return Arc::clone(series);
         }
-        for (values, new) in open.values.iter_mut().zip(fresh) {
-            values.extend(new);
+        drop(open);
+
+        // Another thread may have taken the place meanwhile, or the last one there was: look again.
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let place = self.place(&open, texts);
+        self.count_dropped(&place);
+        if let Some(series) = open.series.get(place.key.as_str()) {
+            return Arc::clone(series);
         }
-        let series = Arc::new(Series { labels: key.as_str().into(), cell: (self.make)() });
-        open.series.insert(key.into(), Arc::clone(&series));
+        for ((values, text), fate) in open.values.iter_mut().zip(texts).zip(&place.fates) {
+            if *fate == Fate::Fresh {
+                values.insert(text.as_str().into());
+            }
+        }
+        let series = self.make(&place.key);
+        open.series.insert(place.key.into(), Arc::clone(&series));
         open.order.push(Arc::clone(&series));
         series
+    }
+
+    fn count_dropped(&self, place: &Place) {
+        for (dropped, fate) in self.own.dropped.iter().zip(&place.fates) {
+            if *fate == Fate::Dropped {
+                dropped.add(1);
+            }
+        }
+    }
+
+    /// Where these values go: into a series of their own while the labels and the family have room for them.
+    fn place(&self, open: &Open<C>, texts: &[String]) -> Place {
+        let place = self.place_within(open, texts, false);
+        if open.order.len() < MAX_SERIES || open.series.contains_key(place.key.as_str()) {
+            return place;
+        }
+        self.place_within(open, texts, true)
+    }
+
+    fn place_within(&self, open: &Open<C>, texts: &[String], full: bool) -> Place {
+        let mut place = Place {
+            key: String::new(),
+            fates: Vec::with_capacity(texts.len()),
+        };
+        for ((label, text), values) in self.descriptor.labels.iter().zip(texts).zip(&open.values) {
+            let fate = match label.bound {
+                LabelBound::Closed(_) => Fate::Known,
+                LabelBound::Open(_) if text == OVERFLOW => Fate::Known,
+                LabelBound::Open(_) if full || text.len() > MAX_VALUE_BYTES => Fate::Dropped,
+                LabelBound::Open(_) if values.contains(text.as_str()) => Fate::Known,
+                LabelBound::Open(limit) if values.len() < limit => Fate::Fresh,
+                LabelBound::Open(_) => Fate::Dropped,
+            };
+            let text = if fate == Fate::Dropped {
+                OVERFLOW
+            } else {
+                text
+            };
+            render(&mut place.key, &label.name, text);
+            place.fates.push(fate);
+        }
+        place
     }
 
     /// Every series there is now, closed ones by index, open ones by creation.
     pub(crate) fn series(&self) -> Vec<Arc<Series<C>>> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        self.closed.iter().filter_map(OnceLock::get).chain(&open.order).cloned().collect()
+        self.closed
+            .iter()
+            .filter_map(OnceLock::get)
+            .chain(&open.order)
+            .cloned()
+            .collect()
     }
 }
 
@@ -221,24 +302,44 @@ impl<C, L> std::fmt::Debug for Handle<C, L> {
 impl<C, L: LabelSet> Handle<C, L> {
     pub(crate) fn new(family: Arc<Family<C>>) -> Self {
         let series = L::LABELS.is_empty().then(|| Arc::clone(family.at(0)));
-        Self { family, series, labels: PhantomData }
+        Self {
+            family,
+            series,
+            labels: PhantomData,
+        }
     }
 
     #[inline]
     pub(crate) fn with(&self, labels: &L::Of<'_>) -> Borrowed<'_, C> {
-        Borrowed { family: &self.family, series: self.family.find(labels) }
+        // A series that was found stays the one meant: its handle has no labels left to look for.
+        let series = match &self.series {
+            Some(series) => Found::Borrowed(series),
+            None => self.family.find(labels),
+        };
+        Borrowed {
+            family: &self.family,
+            series,
+        }
     }
 
     pub(crate) fn tie(&self, labels: &L::Of<'_>) -> Handle<C, ()> {
-        let series = Arc::clone(&self.family.find(labels));
-        Handle { family: Arc::clone(&self.family), series: Some(series), labels: PhantomData }
+        let series = Arc::clone(&self.with(labels).series);
+        Handle {
+            family: Arc::clone(&self.family),
+            series: Some(series),
+            labels: PhantomData,
+        }
     }
 }
 
 impl<C> Handle<C, ()> {
     #[inline]
     pub(crate) fn cell(&self) -> &C {
-        &self.series.as_ref().expect("a handle without labels is made with its series").cell
+        &self
+            .series
+            .as_ref()
+            .expect("a handle without labels is made with its series")
+            .cell
     }
 }
 

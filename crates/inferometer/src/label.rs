@@ -7,13 +7,24 @@ use std::borrow::Cow;
 
 /// The value that stands for every value beyond a label's limit.
 ///
-/// A value that spells the same shares its series.
+/// A value becomes this when its label has taken as many values as it may, when the family has 10,000 series already, or when the
+/// value is longer than 1,024 bytes. Each time is counted in `inferometer_label_values_dropped_total`. A value that spells the
+/// same shares the series, takes no place and isn't counted.
 pub const OVERFLOW: &str = "other";
 
 /// How many values an open label may take where the declaration sets no limit.
 pub const DEFAULT_LIMIT: usize = 1_000;
 
 /// A type whose values can stand in a label. Derive it for an enum without fields.
+///
+/// The text of a variant is its name in lower case, with `_` before each upper-case letter but the first: `RateLimited` is
+/// `rate_limited`, and `OpenAI` is `open_a_i`. `#[label(value = "…")]` sets another.
+///
+/// Closed types are enums that derive this, and `bool`. Open types are text (`&str`, `String`, `Cow<str>`, `Arc<str>`) and the
+/// integers.
+///
+/// **By hand.** [`index`](Self::index) is below the length of [`VALUES`](Self::VALUES), and
+/// [`with_text`](Self::with_text) hands over, once, the text that stands there.
 ///
 /// # Examples
 /// ```
@@ -98,13 +109,25 @@ pub struct LabelSpec {
 impl LabelSpec {
     /// A label whose values are those of `V`, with `limit` for an open type.
     pub const fn of<V: LabelValue>(name: &'static str, limit: usize) -> Self {
-        Self { name, values: V::VALUES, limit }
+        Self {
+            name,
+            values: V::VALUES,
+            limit,
+        }
     }
 }
 
 /// A struct whose fields are the labels of a metric. Derive it.
 ///
 /// A set with borrowed text has a lifetime; the metric names it with `'static`, and recording takes any shorter one.
+///
+/// | attribute | on | says |
+/// |---|---|---|
+/// | `#[label(name = "…")]` | a field | the label's name, when it isn't the field's |
+/// | `#[label(limit = …)]` | a field of an open type | how many values it may take beside [`OVERFLOW`]; [`DEFAULT_LIMIT`] without it |
+///
+/// When every label is closed, the series is found by arithmetic, and all combinations exist from the start. With an open
+/// one, a series appears when it is first asked for, and two sets share a series only when all their values are equal.
 ///
 /// # Examples
 /// ```

@@ -27,11 +27,11 @@
 //! translator.latency.observe(0.25);
 //! assert!(registry.encode_text().starts_with(
 //! r#"# HELP translator_requests_total Requests answered, by outcome.
-//! # TYPE translator_requests_total counter
+//! ## TYPE translator_requests_total counter
 //! translator_requests_total{outcome="ok"} 1
 //! translator_requests_total{outcome="failed"} 0
-//! # HELP translator_latency_seconds Time from arrival to answer.
-//! # TYPE translator_latency_seconds histogram
+//! ## HELP translator_latency_seconds Time from arrival to answer.
+//! ## TYPE translator_latency_seconds histogram
 //! translator_latency_seconds_bucket{le="0.1"} 0
 //! translator_latency_seconds_bucket{le="1.0"} 1
 //! translator_latency_seconds_bucket{le="+Inf"} 1
@@ -56,8 +56,8 @@
 //!
 //! | name | kind | labels | moves when |
 //! |---|---|---|---|
-//! | `inferometer_series` | gauge | `family` | a series appears or goes |
-//! | `inferometer_label_values_dropped_total` | counter | `family`, `label` | a value beyond the limit becomes `other` |
+//! | `inferometer_series` | gauge | `family` | a series appears or goes; a histogram's buckets count as one |
+//! | `inferometer_label_values_dropped_total` | counter | `family`, `label` | a value beyond the limit, or too long, becomes `other` |
 //! | `inferometer_recordings_refused_total` | counter | `family` | a recording is refused: NaN, a negative amount, a hand-set value on a computed series |
 //! | `inferometer_scrape_failures_total` | counter | `family` | a series is left out because the code that computes it panicked |
 

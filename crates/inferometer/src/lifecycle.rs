@@ -27,6 +27,9 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// The service's stages.
     type Stage: Copy + Debug + PartialEq + Send;
 
+    /// What a request carries for its labels: a session, a model, a tier. `()` where there is nothing.
+    type Context: Debug + Default + Send;
+
     /// The counts that make the equation.
     fn counts(&self) -> &RequestCounts;
 
@@ -56,7 +59,7 @@ pub trait Lifecycle: Send + Sync + 'static {
     }
 
     /// The request has ended.
-    fn finished(&self, summary: &Summary) {
-        let _ = summary;
+    fn finished(&self, context: &Self::Context, summary: &Summary) {
+        let _ = (context, summary);
     }
 }

@@ -79,7 +79,10 @@ impl<C: Read> Source for Family<C> {
 
 /// One point of a series whose labels are as rendered.
 fn point(labels: &str, point: Point) -> Vec<SeriesSnapshot> {
-    vec![SeriesSnapshot { labels: labels.into(), point }]
+    vec![SeriesSnapshot {
+        labels: labels.into(),
+        point,
+    }]
 }
 
 /// The descriptor of a field with labels `L`.

@@ -15,7 +15,9 @@ const REFUSED: &str = "inferometer_recordings_refused_total";
 const FAILURES: &str = "inferometer_scrape_failures_total";
 
 pub(crate) fn is_own(wire: &str) -> bool {
-    descriptors().iter().any(|own| own.wire_names().iter().any(|name| name == wire))
+    descriptors()
+        .iter()
+        .any(|own| own.wire_names().iter().any(|name| name == wire))
 }
 
 fn descriptor(name: &str, kind: Kind, help: &'static str, labels: &[&'static str]) -> Descriptor {
@@ -46,7 +48,7 @@ pub(crate) fn descriptors() -> [Descriptor; 4] {
         descriptor(
             DROPPED,
             Kind::Counter,
-            "Times that a value of a label became `other`, because the label or the family was at its limit.",
+            "Times that a value of a label became `other`, because the label or the family was at its limit, or the value too long.",
             &["family", "label"],
         ),
         descriptor(
@@ -65,14 +67,20 @@ pub(crate) fn descriptors() -> [Descriptor; 4] {
 }
 
 /// The registry's own families, for a scrape that has read `read` from `sources`.
-pub(crate) fn families(sources: &[Arc<dyn Source>], read: &[FamilySnapshot]) -> [FamilySnapshot; 4] {
+pub(crate) fn families(
+    sources: &[Arc<dyn Source>],
+    read: &[FamilySnapshot],
+) -> [FamilySnapshot; 4] {
     let point = |family: &str, label: Option<&str>, value: u64| {
         let mut labels = String::new();
         render(&mut labels, "family", family);
         if let Some(label) = label {
             render(&mut labels, "label", label);
         }
-        SeriesSnapshot { labels: labels.into(), point: Point::Integer(value) }
+        SeriesSnapshot {
+            labels: labels.into(),
+            point: Point::Integer(value),
+        }
     };
     let mut points: [Vec<SeriesSnapshot>; 4] = Default::default();
     let [series, dropped, refused, failures] = &mut points;

@@ -18,6 +18,7 @@ use crate::{
 /// A list of metrics that are scraped together. Clones share it.
 ///
 /// Beside what is registered, a scrape shows the registry's own metrics: see the [crate's overview](crate#the-registrys-own-metrics).
+/// Metrics stay registered for as long as a clone of the registry lives.
 ///
 /// **Consistency.** A scrape copies the list, and then reads cell after cell while recording goes on: it is no moment's
 /// picture, but no family disagrees with itself, and no counter is lower than in an earlier scrape. No lock is held while
@@ -41,7 +42,9 @@ struct Declared {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("enabled", &self.inner.enabled).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("enabled", &self.inner.enabled)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,12 +57,24 @@ impl Default for Registry {
 impl Registry {
     /// An empty registry.
     pub fn new() -> Self {
-        Self { inner: Arc::new(Inner { enabled: true, declared: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                enabled: true,
+                declared: Mutex::default(),
+            }),
+        }
     }
 
     /// An empty registry whose metrics record nothing: what instrumentation costs is the difference to [`new`](Self::new).
+    ///
+    /// Its scrape shows what is declared and never moves; no series is made for an open label.
     pub fn disabled() -> Self {
-        Self { inner: Arc::new(Inner { enabled: false, declared: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                enabled: false,
+                declared: Mutex::default(),
+            }),
+        }
     }
 
     /// Whether its metrics record.
@@ -69,11 +84,17 @@ impl Registry {
 
     /// Declares every metric of a set, or none.
     ///
+    /// A [`MetricSet`] written by hand must not register in the same registry while it is made.
+    ///
     /// # Errors
-    /// Names the metric and the rule it breaks: see [`RegisterError`].
+    /// Names the metric and the rule it breaks: see [`Rule`](crate::Rule).
     pub fn register<S: MetricSet>(&self) -> Result<S, RegisterError> {
         let described = descriptors::<S>();
-        let mut declared = self.inner.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut declared = self
+            .inner
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut fresh: HashMap<String, String> = HashMap::new();
         for descriptor in &described {
             crate::rules::check(descriptor)?;
@@ -83,7 +104,11 @@ impl Registry {
                     return Err(RegisterError::collision(&descriptor.name, &wire, owner));
                 }
                 if own::is_own(&wire) {
-                    return Err(RegisterError::collision(&descriptor.name, &wire, "the registry"));
+                    return Err(RegisterError::collision(
+                        &descriptor.name,
+                        &wire,
+                        "the registry",
+                    ));
                 }
             }
             for wire in descriptor.wire_names() {
@@ -91,14 +116,30 @@ impl Registry {
             }
         }
         let enabled = self.inner.enabled;
-        let set = S::create("", &mut Registrar { enabled, sources: &mut declared.sources });
+        let mut sources = Vec::new();
+        let set = S::create(
+            "",
+            &mut Registrar {
+                enabled,
+                sources: &mut sources,
+            },
+        );
+        let made = sources.iter().map(|source| source.descriptor().as_ref());
+        if !made.clone().eq(&described) {
+            let made: Vec<_> = made.cloned().collect();
+            return Err(RegisterError::unsteady(&described, &made));
+        }
+        declared.sources.extend(sources);
         declared.wire_names.extend(fresh);
         Ok(set)
     }
 
     /// The descriptors of everything registered, in declared order, the registry's own last.
     pub fn descriptors(&self) -> Vec<Descriptor> {
-        let registered = self.sources().into_iter().map(|source| source.descriptor().as_ref().clone());
+        let registered = self
+            .sources()
+            .into_iter()
+            .map(|source| source.descriptor().as_ref().clone());
         registered.chain(own::descriptors()).collect()
     }
 
@@ -127,7 +168,12 @@ impl Registry {
     }
 
     fn sources(&self) -> Vec<Arc<dyn Source>> {
-        self.inner.declared.lock().unwrap_or_else(PoisonError::into_inner).sources.clone()
+        self.inner
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sources
+            .clone()
     }
 }
 
@@ -139,7 +185,9 @@ pub struct Registrar<'a> {
 
 impl std::fmt::Debug for Registrar<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registrar").field("enabled", &self.enabled).finish_non_exhaustive()
+        f.debug_struct("Registrar")
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
     }
 }
 

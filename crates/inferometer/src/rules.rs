@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use crate::{
-    descriptor::{Descriptor, Kind},
+    descriptor::{Descriptor, Kind, LabelBound},
     error::{RegisterError, Rule},
+    family::MAX_SERIES,
 };
 
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -27,10 +30,14 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
     if !descriptor.name.ends_with(suffix) {
         return refuse(Rule::Suffix(suffix));
     }
+    if descriptor.kind != Kind::Counter && descriptor.name.ends_with("_total") {
+        return refuse(Rule::ForeignSuffix("_total"));
+    }
     if descriptor.help.trim().is_empty() {
         return refuse(Rule::Help);
     }
     let mut seen = HashSet::new();
+    let mut combinations = 1_usize;
     for label in &descriptor.labels {
         let name = &*label.name;
         let reserved = name.starts_with("__")
@@ -42,6 +49,16 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
         if !seen.insert(name) {
             return refuse(Rule::RepeatedLabel(name.into()));
         }
+        if let LabelBound::Closed(values) = label.bound {
+            let distinct: HashSet<_> = values.iter().collect();
+            if values.is_empty() || distinct.len() < values.len() {
+                return refuse(Rule::LabelValues(name.into()));
+            }
+            combinations = combinations.saturating_mul(values.len());
+        }
+    }
+    if combinations > MAX_SERIES {
+        return refuse(Rule::TooManySeries(combinations));
     }
     if descriptor.kind == Kind::Histogram {
         check_buckets(&descriptor.buckets).or_else(|fault| refuse(Rule::Buckets(fault)))?;
@@ -54,7 +71,9 @@ fn check_buckets(bounds: &[f64]) -> Result<(), String> {
         return Err("are missing; say `#[metric(buckets = …)]`".into());
     }
     if let Some(bound) = bounds.iter().find(|bound| !bound.is_finite()) {
-        return Err(format!("hold {bound}, and a bound must be finite; `+Inf` is added by itself"));
+        return Err(format!(
+            "hold {bound}, and a bound must be finite; `+Inf` is added by itself"
+        ));
     }
     match bounds.windows(2).find(|pair| pair[0] >= pair[1]) {
         Some(pair) => Err(format!("don't rise: {} comes before {}", pair[0], pair[1])),

@@ -45,9 +45,9 @@ impl FieldSpec {
 /// | attribute | on | says |
 /// |---|---|---|
 /// | `#[metrics(namespace = "…")]` | the struct | what every name starts with; without it, the set takes the namespace of the set it is in |
-/// | the doc comment | a field | the HELP; required |
-/// | `#[metric(unit = "…")]` | a field | the unit, in base units and the plural; it ends the name |
-/// | `#[metric(buckets = …)]` | a histogram | the bounds: an array, a slice or a `Vec` of `f64` |
+/// | the doc comment | a field | the HELP, up to its first empty line; required |
+/// | `#[metric(unit = "…")]` | a field | the unit in `a-z` and `_`, in base units and the plural; it ends the name |
+/// | `#[metric(buckets = …)]` | a histogram | the bounds: an array, a slice or a `Vec` of `f64`, the same each time it is evaluated |
 /// | `#[metric(name = "…")]` | a field | the whole name on the wire, when a contract fixes it |
 /// | `#[metric(flatten)]` | a field | the field is a set itself |
 ///

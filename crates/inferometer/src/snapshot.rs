@@ -50,13 +50,18 @@ pub enum Point {
 impl Snapshot {
     /// The family of this name on the wire.
     pub fn family(&self, name: &str) -> Option<&FamilySnapshot> {
-        self.families.iter().find(|family| family.descriptor.name == name)
+        self.families
+            .iter()
+            .find(|family| family.descriptor.name == name)
     }
 }
 
 impl FamilySnapshot {
     /// The value of the series whose labels are written so, such as `stage="rag"`.
     pub fn point(&self, labels: &str) -> Option<&Point> {
-        self.series.iter().find(|series| &*series.labels == labels).map(|series| &series.point)
+        self.series
+            .iter()
+            .find(|series| &*series.labels == labels)
+            .map(|series| &series.point)
     }
 }

@@ -11,7 +11,10 @@ use std::{sync::Arc, time::Duration};
 use orchestrator::{
     metrics, metrics_server,
     pipeline::{Event, Pipeline, PipelineConfig, PromptRequest},
-    worker::{Message, Sampling, local::{LocalWorker, Settings}},
+    worker::{
+        Message, Sampling,
+        local::{LocalWorker, Settings},
+    },
 };
 
 const PROMPTS: [&str; 4] = [
@@ -25,11 +28,18 @@ const PROMPTS: [&str; 4] = [
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("METRICS_ADDRESS").unwrap_or_else(|_| "127.0.0.1:9090".into());
     let server = metrics_server::spawn_server(&address)?;
-    println!("metrics: http://{0}/metrics\nhealth:  http://{0}/health\nCtrl-C ends it.", server.address());
+    println!(
+        "metrics: http://{0}/metrics\nhealth:  http://{0}/health\nCtrl-C ends it.",
+        server.address()
+    );
 
     let worker = Arc::new(LocalWorker::embedded(Settings::default())?);
-    let pipeline = Pipeline::start_with(PipelineConfig::default(), vec![worker], metrics::recorder())?;
-    let most = std::env::var("PROMPTS").ok().and_then(|count| count.parse().ok()).unwrap_or(usize::MAX);
+    let pipeline =
+        Pipeline::start_with(PipelineConfig::default(), vec![worker], metrics::recorder())?;
+    let most = std::env::var("PROMPTS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(usize::MAX);
     let work = async {
         for at in 0..most {
             let prompt = PROMPTS[at % PROMPTS.len()];
@@ -51,7 +61,10 @@ async fn ask(pipeline: &Pipeline, prompt: &str) {
     let request = PromptRequest {
         session: Some("demo".into()),
         model: None,
-        messages: vec![Message { role: "user".into(), content: prompt.into() }],
+        messages: vec![Message {
+            role: "user".into(),
+            content: prompt.into(),
+        }],
         sampling: Sampling {
             temperature: 0.7,
             top_p: 0.9,

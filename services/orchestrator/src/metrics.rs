@@ -55,26 +55,45 @@ fn stage(name: &str, record: impl FnOnce(&Recorder, Stage)) {
     let mut unknown = UNKNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     // Bounded: a name that comes from outside can't fill the memory.
     if unknown.len() < 100 && unknown.insert(name.to_owned()) {
-        tracing::warn!(stage = name, "no such stage, not recorded: use one of {:?}", Stage::VALUES);
+        tracing::warn!(
+            stage = name,
+            "no such stage, not recorded: use one of {:?}",
+            Stage::VALUES
+        );
     }
 }
 
 /// `stage` has processed `count` requests.
 pub fn record_throughput(stage: &str, count: u64) {
-    self::stage(stage, |recorder, stage| recorder.metrics.requests.with(ByStage { stage }).add(count));
+    self::stage(stage, |recorder, stage| {
+        recorder.metrics.requests.with(ByStage { stage }).add(count)
+    });
 }
 
 /// `stage` took `latency` for a request.
 pub fn record_stage_latency(stage: &str, latency: Duration) {
     self::stage(stage, |recorder, stage| {
-        recorder.metrics.stage_duration.with(ByStage { stage }).observe_duration(latency);
+        recorder
+            .metrics
+            .stage_duration
+            .with(ByStage { stage })
+            .observe_duration(latency);
     });
 }
 
 /// `depth` requests wait for `stage`: of a tokio channel, `max_capacity() - capacity()`.
 pub fn record_queue_depth(stage: &str, depth: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "a queue has far fewer than 2^53 places")]
-    self::stage(stage, |recorder, stage| recorder.metrics.queue_depth.with(ByStage { stage }).set(depth as f64));
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a queue has far fewer than 2^53 places"
+    )]
+    self::stage(stage, |recorder, stage| {
+        recorder
+            .metrics
+            .queue_depth
+            .with(ByStage { stage })
+            .set(depth as f64)
+    });
 }
 
 /// `stage` turned a request away.
@@ -91,7 +110,11 @@ pub fn record_error(stage: &str, error_type: &str) {
 /// A worker generated `tokens`; a kind of worker that isn't known counts as `other`.
 pub fn record_tokens_generated(worker_type: &str, tokens: u64) {
     let worker_type = parse(&WorkerType::ALL, worker_type).unwrap_or(WorkerType::Other);
-    RECORDER.metrics.tokens_generated.with(ByWorker { worker_type }).add(tokens);
+    RECORDER
+        .metrics
+        .tokens_generated
+        .with(ByWorker { worker_type })
+        .add(tokens);
 }
 
 /// The scrape of the whole process, in the Prometheus text format.
@@ -121,16 +144,28 @@ pub fn summary(recorder: &Recorder) -> MetricsSummary {
     let metrics = &recorder.metrics;
     let text = |stage: Stage| Stage::VALUES.map_or("", |values| values[stage.index()]);
     let by_stage = |count: &dyn Fn(Stage) -> u64| {
-        Stage::ALL.iter().map(|stage| (text(*stage), count(*stage))).collect()
+        Stage::ALL
+            .iter()
+            .map(|stage| (text(*stage), count(*stage)))
+            .collect()
     };
     let errors = |stage: Stage| {
         let names = ErrorType::VALUES.unwrap_or_default();
-        let counts = ErrorType::ALL.map(|error_type| metrics.errors.with(ByError { stage, error_type }).get());
-        names.iter().copied().zip(counts).filter(|(_, count)| *count > 0).collect()
+        let counts = ErrorType::ALL
+            .map(|error_type| metrics.errors.with(ByError { stage, error_type }).get());
+        names
+            .iter()
+            .copied()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .collect()
     };
     MetricsSummary {
         requests_total: by_stage(&|stage| metrics.requests.with(ByStage { stage }).get()),
         requests_shed: by_stage(&|stage| metrics.requests_shed.with(ByStage { stage }).get()),
-        errors_total: Stage::ALL.iter().map(|stage| (text(*stage), errors(*stage))).collect(),
+        errors_total: Stage::ALL
+            .iter()
+            .map(|stage| (text(*stage), errors(*stage)))
+            .collect(),
     }
 }

@@ -14,7 +14,9 @@ use inferometer_http::{MetricsServer, ServeError, ServerHandle};
 pub async fn start_server(address: &str) -> Result<(), ServeError> {
     // The recorder declares the metrics, so that a scrape before the first recording shows them at 0.
     let _ = crate::metrics::get_metrics_summary();
-    MetricsServer::new(inferometer::global().clone()).run(address).await
+    MetricsServer::new(inferometer::global().clone())
+        .run(address)
+        .await
 }
 
 /// The same, stopped by its handle. It needs no runtime.

@@ -42,8 +42,17 @@ pub(crate) enum Refused<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let entries = Entries { line: VecDeque::new(), live: 0, next: 0, closed: false };
-        Self { entries: Mutex::new(entries), ready: Notify::new(), capacity }
+        let entries = Entries {
+            line: VecDeque::new(),
+            live: 0,
+            next: 0,
+            closed: false,
+        };
+        Self {
+            entries: Mutex::new(entries),
+            ready: Notify::new(),
+            capacity,
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries<T>> {
@@ -73,7 +82,10 @@ impl<T> Queue<T> {
     /// Takes an item out of the line; `None` when it has left already.
     pub(crate) fn remove(&self, ticket: Ticket) -> Option<T> {
         let mut entries = self.entries();
-        let at = entries.line.binary_search_by_key(&ticket.0, |(ticket, _)| *ticket).ok()?;
+        let at = entries
+            .line
+            .binary_search_by_key(&ticket.0, |(ticket, _)| *ticket)
+            .ok()?;
         let item = entries.line[at].1.take()?;
         entries.live -= 1;
         if entries.line.len() > 2 * self.capacity + 16 {

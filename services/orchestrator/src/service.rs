@@ -3,7 +3,7 @@
 use std::{
     future::IntoFuture as _,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use std::{
 use axum::serve::ListenerExt as _;
 use inferometer::Registry;
 use inferometer_http::{Health, MetricsServer, ServeError, ServerHandle};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,10 +23,6 @@ use crate::{
 /// How a service is set up.
 #[derive(Clone)]
 pub struct ServiceConfig {
-    /// Where the API listens, as `host:port`; port 0 takes a free one.
-    pub api: String,
-    /// Where the metrics are, likewise.
-    pub metrics: String,
     /// The pipeline.
     pub pipeline: PipelineConfig,
     /// The workers, the preferred first.
@@ -38,9 +34,31 @@ pub struct ServiceConfig {
 impl std::fmt::Debug for ServiceConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServiceConfig")
-            .field("api", &self.api)
-            .field("metrics", &self.metrics)
+            .field("pipeline", &self.pipeline)
             .finish_non_exhaustive()
+    }
+}
+
+/// Where a service listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The API.
+    pub api: TcpListener,
+    /// The metrics and health.
+    pub metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Both on free ports of loopback.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn on_free_ports() -> io::Result<Self> {
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        Ok(Self {
+            api: free()?,
+            metrics: free()?,
+        })
     }
 }
 
@@ -50,15 +68,10 @@ pub enum ServiceError {
     /// The pipeline's set-up is at fault.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    /// The API's address can't be bound.
-    #[error("can't serve the API on {address}: {source}")]
-    Api {
-        /// The address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The metrics' address can't be bound.
+    /// The API's listener can't be used.
+    #[error("can't serve the API: {0}")]
+    Api(#[from] io::Error),
+    /// The metrics' listener can't be used.
     #[error(transparent)]
     Metrics(#[from] ServeError),
 }
@@ -75,23 +88,26 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it on the runtime that calls it.
+    /// Starts it on the runtime that calls it, with its metrics in `registry`.
     ///
     /// # Errors
-    /// When an address can't be bound, or the pipeline's set-up is at fault.
-    pub async fn start(config: ServiceConfig) -> Result<Self, ServiceError> {
-        Self::start_in(config, Registry::new()).await
-    }
-
-    /// The same, with its metrics in `registry`.
+    /// When a listener can't be used, or the pipeline's set-up is at fault.
     ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn start_in(config: ServiceConfig, registry: Registry) -> Result<Self, ServiceError> {
-        let ServiceConfig { api: address, metrics, pipeline, workers, limits } = config;
-        let bound = TcpListener::bind(&address).await;
-        let listener = bound.map_err(|source| ServiceError::Api { address: address.clone(), source })?;
-        let api = listener.local_addr().map_err(|source| ServiceError::Api { address, source })?;
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(
+        config: ServiceConfig,
+        listeners: Listeners,
+        registry: Registry,
+    ) -> Result<Self, ServiceError> {
+        let ServiceConfig {
+            pipeline,
+            workers,
+            limits,
+        } = config;
+        listeners.api.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listeners.api)?;
+        let api = listener.local_addr()?;
         let pipeline = Pipeline::start(pipeline, workers, &registry)?;
         let judged = pipeline.clone();
         let health = move || {
@@ -101,14 +117,24 @@ impl Service {
                 Health::Unhealthy("shutting down".into())
             }
         };
-        let metrics = MetricsServer::new(registry.clone()).with_health(health).start(&metrics)?;
+        let metrics = MetricsServer::new(registry.clone())
+            .with_health(health)
+            .start_on(listeners.metrics)?;
         let stop = CancellationToken::new();
         let router = api::router(pipeline.clone(), limits);
         // A failure to set the option costs latency, not answers.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server =
+            axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let task = tokio::spawn(server.into_future());
-        Ok(Self { pipeline, registry, api, metrics, stop, task })
+        Ok(Self {
+            pipeline,
+            registry,
+            api,
+            metrics,
+            stop,
+            task,
+        })
     }
 
     /// Where the API listens.
@@ -138,7 +164,9 @@ impl Service {
         let ended = self.pipeline.drain(patience).await;
         // Idle connections end by themselves now; one that doesn't read isn't waited for.
         let grace = tokio::time::timeout(Duration::from_millis(500), self.task);
-        let _ = grace.await.inspect_err(|_| tracing::debug!("a connection was still open at the end"));
+        let _ = grace
+            .await
+            .inspect_err(|_| tracing::debug!("a connection was still open at the end"));
         let metrics = self.metrics;
         let _ = tokio::task::spawn_blocking(move || metrics.stop()).await;
         ended

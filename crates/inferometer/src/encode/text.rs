@@ -17,7 +17,7 @@ pub(super) fn family(page: &mut String, family: &FamilySnapshot, format: Format)
     for series in &family.series {
         match &series.point {
             Point::Histogram { cumulative, sum } => {
-                histogram(page, descriptor, &series.labels, cumulative, *sum);
+                histogram(page, descriptor, &series.labels, cumulative, *sum, format);
             }
             value => {
                 sample(page, &descriptor.name, "", &series.labels, None);
@@ -51,12 +51,17 @@ fn histogram(
     labels: &str,
     cumulative: &[u64],
     sum: f64,
+    format: Format,
 ) {
     let name = &descriptor.name;
     let infinite = [f64::INFINITY];
     for (bound, count) in descriptor.buckets.iter().chain(&infinite).zip(cumulative) {
         sample(page, name, "_bucket", labels, Some(*bound));
         let _ = writeln!(page, "{count}");
+    }
+    // OpenMetrics wants neither where a bound is negative: such a sum isn't a counter.
+    if format == Format::OpenMetricsText && descriptor.buckets.first().is_some_and(|b| *b < 0.0) {
+        return;
     }
     sample(page, name, "_sum", labels, None);
     float(page, sum);
@@ -148,7 +153,14 @@ mod tests {
 
     #[test]
     fn floats_read_back_the_same() {
-        for value in [f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e16, 0.1 + 0.2, 123_456_789.125] {
+        for value in [
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            1e16,
+            0.1 + 0.2,
+            123_456_789.125,
+        ] {
             assert_eq!(written(value).parse(), Ok(value));
         }
     }

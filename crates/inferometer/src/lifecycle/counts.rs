@@ -1,9 +1,6 @@
 //! The three metrics that make the equation.
 
-
-use crate::{
-    AdditiveGauge, Counter, LabelSet, LabelValue, MetricSet,
-};
+use crate::{AdditiveGauge, Counter, LabelSet, LabelValue, MetricSet};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, LabelValue)]
@@ -65,7 +62,10 @@ impl RequestCounts {
 
     /// Requests that have ended, whatever the outcome.
     pub fn finished_in_all(&self) -> u64 {
-        Outcome::ALL.iter().map(|outcome| self.finished(*outcome)).sum()
+        Outcome::ALL
+            .iter()
+            .map(|outcome| self.finished(*outcome))
+            .sum()
     }
 
     /// Requests that have arrived and not ended.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Lifecycle, Outcome};
+use super::{Lifecycle, Outcome, RequestCounts};
 
 /// A request from its arrival to its end.
 ///
@@ -29,6 +29,7 @@ use super::{Lifecycle, Outcome};
 ///
 /// impl Lifecycle for Echo {
 ///     type Stage = ();
+///     type Context = ();
 ///     fn counts(&self) -> &RequestCounts { &self.counts }
 /// }
 ///
@@ -45,6 +46,7 @@ use super::{Lifecycle, Outcome};
 #[must_use = "a request that is dropped counts as cancelled"]
 pub struct Request<M: Lifecycle> {
     metrics: Arc<M>,
+    context: M::Context,
     started: Instant,
     queued: Option<(M::Stage, Instant)>,
     stage: Option<(M::Stage, Instant)>,
@@ -86,14 +88,15 @@ pub struct Summary {
 impl<M: Lifecycle> Request<M> {
     /// A request has arrived.
     pub fn admit(metrics: &Arc<M>) -> Self {
-        Self::admit_at(metrics, Instant::now())
+        Self::admit_at(metrics, M::Context::default(), Instant::now())
     }
 
     /// A request arrived at `started`, by a clock reading that is shared with something else.
-    pub fn admit_at(metrics: &Arc<M>, started: Instant) -> Self {
+    pub fn admit_at(metrics: &Arc<M>, context: M::Context, started: Instant) -> Self {
         metrics.counts().start();
         Self {
             metrics: Arc::clone(metrics),
+            context,
             started,
             queued: None,
             stage: None,
@@ -107,6 +110,16 @@ impl<M: Lifecycle> Request<M> {
     /// When it arrived.
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// What it carries for its labels.
+    pub fn context(&self) -> &M::Context {
+        &self.context
+    }
+
+    /// What it carries for its labels, to be changed as more is known.
+    pub fn context_mut(&mut self) -> &mut M::Context {
+        &mut self.context
     }
 
     /// The metrics it records to.
@@ -127,7 +140,8 @@ impl<M: Lifecycle> Request<M> {
     /// `stage` takes it up at `now`; the wait ends, if it waited for this stage.
     pub fn begin_at(&mut self, stage: M::Stage, now: Instant) {
         if let Some((_, since)) = self.queued.take_if(|(waited, _)| *waited == stage) {
-            self.metrics.waited(stage, now.saturating_duration_since(since));
+            self.metrics
+                .waited(stage, now.saturating_duration_since(since));
         }
         self.metrics.progressed(stage, now);
         self.stage = Some((stage, now));
@@ -142,7 +156,8 @@ impl<M: Lifecycle> Request<M> {
     pub fn end_at(&mut self, now: Instant) {
         if let Some((stage, since)) = self.stage.take() {
             self.metrics.progressed(stage, now);
-            self.metrics.stage_ended(stage, now.saturating_duration_since(since));
+            self.metrics
+                .stage_ended(stage, now.saturating_duration_since(since));
         }
     }
 
@@ -155,7 +170,11 @@ impl<M: Lifecycle> Request<M> {
     /// the stage, and the request may begin another meanwhile.
     pub fn detach_stage(&mut self) -> Option<StageTimer<M>> {
         let (stage, since) = self.stage.take()?;
-        Some(StageTimer { metrics: Arc::clone(&self.metrics), stage, since })
+        Some(StageTimer {
+            metrics: Arc::clone(&self.metrics),
+            stage,
+            since,
+        })
     }
 
     /// What the prompt took, in the model's own tokens, and how many of these were reused.
@@ -176,7 +195,8 @@ impl<M: Lifecycle> Request<M> {
             self.metrics.next_tokens(gap, tokens);
         } else {
             self.tokens.first = Some(now);
-            self.metrics.first_token(now.saturating_duration_since(self.started));
+            self.metrics
+                .first_token(now.saturating_duration_since(self.started));
         }
     }
 
@@ -207,8 +227,15 @@ impl<M: Lifecycle> Request<M> {
     }
 
     fn settle(&self, outcome: Outcome, now: Instant) -> Summary {
-        let Tokens { first, last, generated, after_first } = self.tokens;
-        let generating = first.zip(last).map(|(first, last)| last.saturating_duration_since(first));
+        let Tokens {
+            first,
+            last,
+            generated,
+            after_first,
+        } = self.tokens;
+        let generating = first
+            .zip(last)
+            .map(|(first, last)| last.saturating_duration_since(first));
         let summary = Summary {
             outcome,
             duration: now.saturating_duration_since(self.started),
@@ -220,13 +247,25 @@ impl<M: Lifecycle> Request<M> {
             cached_tokens: self.cached_tokens,
             generated_tokens: generated,
         };
-        self.metrics.finished(&summary);
-        self.metrics.counts().finish(outcome);
+        let _counted = Ending(self.metrics.counts(), outcome);
+        self.metrics.finished(&self.context, &summary);
         summary
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a request has far fewer than 2^53 tokens")]
+/// Counts a request's end when it is dropped: after the service's own recording, and though that panics.
+struct Ending<'a>(&'a RequestCounts, Outcome);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.finish(self.1);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a request has far fewer than 2^53 tokens"
+)]
 fn as_float(tokens: u64) -> f64 {
     tokens as f64
 }
@@ -234,7 +273,11 @@ fn as_float(tokens: u64) -> f64 {
 impl<M: Lifecycle> Drop for Request<M> {
     fn drop(&mut self) {
         if let Some(expected) = self.unfinished.take() {
-            let outcome = if thread::panicking() { Outcome::Panicked } else { expected };
+            let outcome = if thread::panicking() {
+                Outcome::Panicked
+            } else {
+                expected
+            };
             let _ = self.settle(outcome, Instant::now());
         }
     }
@@ -257,7 +300,13 @@ impl<M: Lifecycle> StageTimer<M> {
 
     /// The stage ends at `now`.
     pub fn end_at(self, now: Instant) {
+        let since = self.since;
+        self.end_having_taken(now.saturating_duration_since(since), now);
+    }
+
+    /// The stage ends at `now` and worked for `duration` of the time, waiting for something else in the rest.
+    pub fn end_having_taken(self, duration: Duration, now: Instant) {
         self.metrics.progressed(self.stage, now);
-        self.metrics.stage_ended(self.stage, now.saturating_duration_since(self.since));
+        self.metrics.stage_ended(self.stage, duration);
     }
 }

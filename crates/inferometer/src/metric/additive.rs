@@ -15,8 +15,34 @@ use crate::{
 
 /// A whole number that rises and falls by steps, such as requests in flight or connections in use.
 ///
-/// It is never set, so threads don't overwrite each other: the sum of all steps is exact. [`enter`](Self::enter) takes the
-/// step down by itself, whatever ends the work.
+/// It is never set, so threads don't overwrite each other. [`enter`](AdditiveGauge::enter) takes the step down by itself, whatever
+/// ends the work.
+///
+/// **Labels.** `L`; series of a closed set start at 0, those of an open one appear when they are first asked for.
+/// **When it moves.** With each step, on the thread that takes it.
+/// **Consistency.** The sum of all steps is exact once they are done. A reader in the midst may see a step down before the step
+/// up that it belongs to, taken on another thread: for that moment the level is too low, and may be below zero.
+///
+/// # Examples
+/// ```
+/// use inferometer::{AdditiveGauge, MetricSet, Registry};
+///
+/// #[derive(MetricSet)]
+/// #[metrics(namespace = "pool")]
+/// struct Pool {
+///     /// Connections in use.
+///     connections_in_use: AdditiveGauge,
+/// }
+///
+/// let registry = Registry::new();
+/// let pool: Pool = registry.register()?;
+/// let first = pool.connections_in_use.enter();
+/// let second = pool.connections_in_use.enter();
+/// drop(first);
+/// assert!(registry.encode_text().contains("\npool_connections_in_use 1\n"));
+/// # drop(second);
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[doc(alias = "UpDownCounter")]
 #[derive(Clone, Debug)]
 pub struct AdditiveGauge<L: LabelSet = ()>(Handle<Level, L>);
@@ -36,6 +62,10 @@ impl Drop for InFlight {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> AdditiveGauge<L> {
     /// The series of `labels`, for a recording or two.
     #[inline]

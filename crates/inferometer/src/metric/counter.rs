@@ -15,7 +15,9 @@ use crate::{
 
 /// A whole number that only grows, such as requests or tokens.
 ///
-/// **Labels.** `L`; series of a closed set start at 0, those of an open one appear with their first recording.
+/// **Unit.** The declaration's; it ends the name, before `_total`.
+/// **Labels.** `L`; series of a closed set start at 0, those of an open one appear when they are first asked for.
+/// **When it moves.** With each recording, at once.
 /// **Consistency.** Every increment is counted once; a later scrape never shows less. It wraps at `u64::MAX`.
 ///
 /// # Examples
@@ -42,6 +44,10 @@ pub struct Counter<L: LabelSet = ()>(Handle<Count, L>);
 #[derive(Debug)]
 pub struct CounterRef<'a>(Borrowed<'a, Count>);
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> Counter<L> {
     /// The series of `labels`, for a recording or two.
     #[inline]

@@ -15,7 +15,33 @@ use crate::{
 
 /// An amount that only grows and needn't be whole, such as joules, seconds or money.
 ///
-/// A negative, infinite or NaN amount is refused and counted in `inferometer_recordings_refused_total`.
+/// **Unit.** The declaration's; it ends the name, before `_total`.
+/// **Labels.** `L`; series of a closed set start at 0, those of an open one appear when they are first asked for.
+/// **When it moves.** With each recording, at once. A negative, infinite or NaN amount is refused and counted in
+/// `inferometer_recordings_refused_total`.
+/// **Consistency.** A later scrape never shows less. The sum is rounded as `f64` is.
+///
+/// # Examples
+/// ```
+/// use inferometer::{FloatCounter, MetricSet, Registry};
+///
+/// #[derive(MetricSet)]
+/// #[metrics(namespace = "device")]
+/// struct Device {
+///     /// Energy used.
+///     #[metric(unit = "joules")]
+///     energy: FloatCounter,
+/// }
+///
+/// let registry = Registry::new();
+/// let device: Device = registry.register()?;
+/// device.energy.add(0.5);
+/// device.energy.add(-3.0); // refused
+/// let page = registry.encode_text();
+/// assert!(page.contains("\ndevice_energy_joules_total 0.5\n"));
+/// assert!(page.contains(r#"refused_total{family="device_energy_joules_total"} 1"#));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FloatCounter<L: LabelSet = ()>(Handle<Sum, L>);
 
@@ -23,6 +49,10 @@ pub struct FloatCounter<L: LabelSet = ()>(Handle<Sum, L>);
 #[derive(Debug)]
 pub struct FloatCounterRef<'a>(Borrowed<'a, Sum>);
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> FloatCounter<L> {
     /// The series of `labels`, for a recording or two.
     #[inline]

@@ -25,7 +25,39 @@ type Callback = Arc<dyn Fn() -> Option<f64> + Send + Sync>;
 ///
 /// **Absent is absent.** A series appears with its first [`set`](Self::set), and is gone after [`clear`](Self::clear): a scrape
 /// never shows a 0 that nobody measured. NaN and infinities are shown as set.
-/// **Consistency.** A reader sees the last value set by some thread.
+///
+/// **Unit.** The declaration's; it ends the name.
+/// **Labels.** `L`; no series is shown before it has a value.
+/// **When it moves.** With each [`set`](Self::set), or at each scrape while it is [tracked](Gauge::track).
+/// **Consistency.** A reader sees the last value set by some thread; the last of several threads wins.
+///
+/// # Examples
+/// ```
+/// use inferometer::{Gauge, MetricSet, Registry};
+///
+/// #[derive(MetricSet)]
+/// struct Room {
+///     /// Air temperature.
+///     #[metric(unit = "celsius")]
+///     temperature: Gauge,
+///     /// People inside.
+///     people: Gauge,
+/// }
+///
+/// let registry = Registry::new();
+/// let room: Room = registry.register()?;
+/// assert!(!registry.encode_text().contains("\ntemperature_celsius "));
+///
+/// room.temperature.set(21.5);
+/// let tracking = room.people.track(|| Some(3.0));
+/// let page = registry.encode_text();
+/// assert!(page.contains("\ntemperature_celsius 21.5\n"));
+/// assert!(page.contains("\npeople 3.0\n"));
+///
+/// drop(tracking);
+/// assert!(!registry.encode_text().contains("\npeople "));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gauge<L: LabelSet = ()>(Handle<GaugeCell, L>);
 
@@ -46,19 +78,38 @@ impl std::fmt::Debug for GaugeCell {
 }
 
 /// Keeps a series computed; dropped, it makes the series absent and settable again.
+///
+/// When the same series is tracked anew meanwhile, the newer tracking takes over, and dropping the older one changes nothing.
 #[must_use = "dropped at once, it computes nothing"]
-#[derive(Debug)]
-pub struct Tracking(Gauge);
+pub struct Tracking {
+    gauge: Gauge,
+    callback: Callback,
+}
 
-impl Drop for Tracking {
-    fn drop(&mut self) {
-        let cell = self.0.0.cell();
-        *cell.callback.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        cell.value.clear();
-        cell.tracked.store(false, Relaxed);
+impl std::fmt::Debug for Tracking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tracking").field(&self.gauge).finish()
     }
 }
 
+impl Drop for Tracking {
+    fn drop(&mut self) {
+        let cell = self.gauge.0.cell();
+        let mut callback = cell.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        if callback
+            .take_if(|current| Arc::ptr_eq(current, &self.callback))
+            .is_some()
+        {
+            cell.value.clear();
+            cell.tracked.store(false, Relaxed);
+        }
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> Gauge<L> {
     /// The series of `labels`, for a recording or two.
     #[inline]
@@ -79,10 +130,18 @@ impl Gauge {
     /// The callback runs on the scraping thread and should do no more than read memory. One that panics costs its own
     /// series only, and is counted in `inferometer_scrape_failures_total`.
     pub fn track(&self, value: impl Fn() -> Option<f64> + Send + Sync + 'static) -> Tracking {
-        let cell = self.0.cell();
-        cell.tracked.store(true, Relaxed);
-        *cell.callback.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
-        Tracking(self.clone())
+        let callback: Callback = Arc::new(value);
+        if self.0.family.enabled {
+            let cell = self.0.cell();
+            let mut current = cell.callback.lock().unwrap_or_else(PoisonError::into_inner);
+            cell.tracked.store(true, Relaxed);
+            cell.value.clear();
+            *current = Some(Arc::clone(&callback));
+        }
+        Tracking {
+            gauge: self.clone(),
+            callback,
+        }
     }
 }
 
@@ -121,10 +180,12 @@ impl<L: LabelSet> Metric for Gauge<L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), false, || GaugeCell {
-            value: Value::absent(),
-            tracked: AtomicBool::new(false),
-            callback: Mutex::new(None),
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), false, || {
+            GaugeCell {
+                value: Value::absent(),
+                tracked: AtomicBool::new(false),
+                callback: Mutex::new(None),
+            }
         });
         Self(Handle::new(registrar.add(Arc::new(family))))
     }
@@ -132,9 +193,15 @@ impl<L: LabelSet> Metric for Gauge<L> {
 
 impl Read for GaugeCell {
     fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let callback = self
+            .callback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let value = match callback {
-            Some(compute) => catch_unwind(AssertUnwindSafe(|| compute())).map_err(|_| Unreadable)?,
+            Some(compute) => {
+                catch_unwind(AssertUnwindSafe(|| compute())).map_err(|_| Unreadable)?
+            }
             None => self.value.get(),
         };
         Ok(value.map_or_else(Vec::new, |value| point(labels, Point::Float(value))))

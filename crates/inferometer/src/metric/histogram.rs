@@ -19,10 +19,39 @@ use crate::{
 /// A distribution over buckets with upper bounds, such as a latency.
 ///
 /// A value equal to a bound counts below it. NaN is refused and counted in `inferometer_recordings_refused_total`: it never
-/// reaches the sum. An infinity counts in its bucket and makes the sum infinite.
+/// reaches the sum that way. An infinity counts in its bucket and makes the sum infinite; infinities of both signs make it NaN.
 ///
+/// **Unit.** The declaration's; it ends the name. With `unit = "seconds"`, [`buckets::LATENCY`](crate::buckets::LATENCY) are the
+/// bounds where none are named.
+/// **Labels.** `L`; series of a closed set start at 0, those of an open one appear when they are first asked for.
+/// **When it moves.** With each observation, at once.
 /// **Consistency.** `_count` is the sum of the buckets, so they agree in every scrape; `_sum` may be ahead or behind by the
-/// observations under way.
+/// observations under way. No bucket is lower in a later scrape.
+///
+/// # Examples
+/// ```
+/// use inferometer::{Histogram, MetricSet, Registry};
+///
+/// #[derive(MetricSet)]
+/// struct Search {
+///     /// Passages found.
+///     #[metric(buckets = [1.0, 10.0])]
+///     passages: Histogram,
+/// }
+///
+/// let registry = Registry::new();
+/// let search: Search = registry.register()?;
+/// search.passages.observe(1.0);
+/// search.passages.observe_times(4.0, 2);
+/// assert!(registry.encode_text().contains(
+/// r#"passages_bucket{le="1.0"} 1
+/// passages_bucket{le="10.0"} 3
+/// passages_bucket{le="+Inf"} 3
+/// passages_sum 9.0
+/// passages_count 3
+/// "#));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Histogram<L: LabelSet = ()>(Handle<HistogramCell, L>);
 
@@ -58,6 +87,10 @@ impl HistogramCell {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> Histogram<L> {
     /// The series of `labels`, for a recording or two.
     #[inline]
@@ -74,7 +107,10 @@ impl<L: LabelSet> Histogram<L> {
 impl Histogram {
     /// Observes the seconds until the timer is dropped.
     pub fn start_timer(&self) -> Timer {
-        Timer { histogram: self.clone(), start: Instant::now() }
+        Timer {
+            histogram: self.clone(),
+            start: Instant::now(),
+        }
     }
 }
 
@@ -93,10 +129,10 @@ macro_rules! record {
                 self.observe(duration.as_secs_f64());
             }
 
-            /// Counts `value` as often as `times` says.
+            /// Counts `value` as often as `times` says; 0 times is not at all.
             #[inline]
             pub fn observe_times(&self, value: f64, times: u64) {
-                if !self.0.family.enabled {
+                if !self.0.family.enabled || times == 0 {
                 } else if value.is_nan() {
                     self.0.family.own.refused.add(1);
                 } else {
@@ -107,7 +143,12 @@ macro_rules! record {
             /// How many values were counted, and their sum.
             pub fn get(&self) -> (u64, f64) {
                 let (counts, sum) = self.0.cell().buckets.get();
-                (counts.iter().fold(0, |total: u64, count| total.wrapping_add(*count)), sum)
+                (
+                    counts
+                        .iter()
+                        .fold(0, |total: u64, count| total.saturating_add(*count)),
+                    sum,
+                )
             }
         }
     };
@@ -144,9 +185,15 @@ impl Read for HistogramCell {
         let (mut counts, sum) = self.buckets.get();
         let mut total = 0_u64;
         for count in &mut counts {
-            total = total.wrapping_add(*count);
+            total = total.saturating_add(*count);
             *count = total;
         }
-        Ok(point(labels, Point::Histogram { cumulative: counts, sum }))
+        Ok(point(
+            labels,
+            Point::Histogram {
+                cumulative: counts,
+                sum,
+            },
+        ))
     }
 }

@@ -15,7 +15,30 @@ use crate::{
 
 /// Facts about something, told in labels; the value is always 1. A version is the usual one.
 ///
-/// Nothing is shown until it is [`set`](Self::set). The fact that is set last takes the place of the one before.
+/// **Labels.** `L`, of any values: there is one series at a time, so their limits don't apply.
+/// **When it moves.** With each [`set`](Self::set), which takes the place of the one before; nothing is shown until the first.
+///
+/// # Examples
+/// ```
+/// use inferometer::{Info, LabelSet, MetricSet, Registry};
+///
+/// #[derive(LabelSet)]
+/// struct Build<'a> { version: &'a str, commit: &'a str }
+///
+/// #[derive(MetricSet)]
+/// #[metrics(namespace = "shop")]
+/// struct Shop {
+///     /// What is running.
+///     build: Info<Build<'static>>,
+/// }
+///
+/// let registry = Registry::new();
+/// let shop: Shop = registry.register()?;
+/// shop.build.set(Build { version: "1.4.0", commit: "c0ffee" });
+/// let line = r#"shop_build_info{version="1.4.0",commit="c0ffee"} 1"#;
+/// assert!(registry.encode_text().contains(line));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Info<L: LabelSet> {
     facts: Arc<Facts>,
@@ -30,6 +53,10 @@ struct Facts {
     rendered: Mutex<Option<Box<str>>>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<L: LabelSet> Info<L> {
     /// Tells these facts from now on.
     pub fn set(&self, labels: L::Of<'_>) {
@@ -42,12 +69,20 @@ impl<L: LabelSet> Info<L> {
             let name = specs.next().map_or("", |spec| spec.name);
             value.text(&mut |text| render(&mut rendered, name, text));
         });
-        *self.facts.rendered.lock().unwrap_or_else(PoisonError::into_inner) = Some(rendered.into());
+        *self
+            .facts
+            .rendered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(rendered.into());
     }
 
     /// Tells nothing any more.
     pub fn clear(&self) {
-        *self.facts.rendered.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .facts
+            .rendered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -67,7 +102,10 @@ impl<L: LabelSet> Metric for Info<L> {
             },
             rendered: Mutex::new(None),
         });
-        Self { facts: registrar.add(facts), labels: std::marker::PhantomData }
+        Self {
+            facts: registrar.add(facts),
+            labels: std::marker::PhantomData,
+        }
     }
 }
 
@@ -84,7 +122,10 @@ impl Source for Facts {
         let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         rendered
             .iter()
-            .map(|labels| SeriesSnapshot { labels: labels.clone(), point: Point::Integer(1) })
+            .map(|labels| SeriesSnapshot {
+                labels: labels.clone(),
+                point: Point::Integer(1),
+            })
             .collect()
     }
 }

@@ -20,7 +20,32 @@ use crate::{
 
 /// Which of the states of the enum `S` something is in: 1 for that one, 0 for the others.
 ///
-/// The state stands in a label that bears the metric's own name. Nothing is shown until a state is [`set`](Self::set).
+/// **Labels.** `L`, and the state in a label that bears the metric's own name.
+/// **When it moves.** With each [`set`](Self::set); nothing is shown until the first.
+/// **Consistency.** In every scrape exactly one state of a series is 1.
+///
+/// # Examples
+/// ```
+/// use inferometer::{LabelValue, MetricSet, Registry, StateSet};
+///
+/// #[derive(Clone, Copy, LabelValue)]
+/// enum Phase { Loading, Ready }
+///
+/// #[derive(MetricSet)]
+/// struct Model {
+///     /// What the model is doing.
+///     phase: StateSet<Phase>,
+/// }
+///
+/// let registry = Registry::new();
+/// let model: Model = registry.register()?;
+/// model.phase.set(Phase::Ready);
+/// assert!(registry.encode_text().contains(
+/// r#"phase{phase="loading"} 0
+/// phase{phase="ready"} 1
+/// "#));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StateSet<S: LabelValue, L: LabelSet = ()>(Handle<StateCell, L>, PhantomData<fn(S)>);
 
@@ -37,6 +62,10 @@ pub(crate) struct StateCell {
     current: AtomicUsize,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a label set is written where it is used"
+)]
 impl<S: LabelValue, L: LabelSet> StateSet<S, L> {
     /// The series of `labels`, for a recording or two.
     #[inline]
@@ -72,7 +101,12 @@ record!(StateSet<S>, StateSetRef<'_, S>);
 
 impl<S: LabelValue, L: LabelSet> Metric for StateSet<S, L> {
     fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-        const { assert!(S::VALUES.is_some(), "a state set needs an enum that derives LabelValue") };
+        const {
+            assert!(
+                S::VALUES.is_some(),
+                "a state set needs an enum that derives LabelValue"
+            )
+        };
         let mut descriptor = describe::<L>(spec, namespace, Kind::StateSet, "");
         descriptor.labels.push(LabelDescriptor {
             name: descriptor.name.clone().into(),
@@ -101,7 +135,10 @@ impl Read for StateCell {
             let mut labels = labels.to_owned();
             render(&mut labels, &family.name, state);
             let point = Point::Integer(u64::from(at == current));
-            SeriesSnapshot { labels: labels.into(), point }
+            SeriesSnapshot {
+                labels: labels.into(),
+                point,
+            }
         };
         Ok(self.states.iter().enumerate().map(one).collect())
     }

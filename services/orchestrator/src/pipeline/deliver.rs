@@ -18,7 +18,9 @@ use crate::worker::WorkerError;
 
 /// Delivers one request: at once when its text is whole and there is room, beside its generation when not.
 pub(super) fn deliver(shared: &Arc<Shared>, job: Box<Job>) {
-    let Some(mut job) = job.still_wanted(Stage::Stream, Instant::now()) else { return };
+    let Some(mut job) = job.still_wanted(Stage::Stream, Instant::now()) else {
+        return;
+    };
     match job.polished.take() {
         Some(Polished::Whole { text, tokens, end }) => {
             if !text.is_empty() {
@@ -40,7 +42,11 @@ pub(super) fn deliver(shared: &Arc<Shared>, job: Box<Job>) {
         Some(Polished::Flowing(flowing)) => {
             let timer = job.request.detach_stage();
             let deadline = sleep_until(job.deadline.into());
-            let delivery = Delivery { shared: Arc::clone(shared), timer, answer: String::new() };
+            let delivery = Delivery {
+                shared: Arc::clone(shared),
+                timer,
+                answer: String::new(),
+            };
             tokio::spawn(delivery.run(job, flowing, deadline));
         }
         None => {}
@@ -62,7 +68,12 @@ enum Stopped {
 }
 
 impl Delivery {
-    async fn run(mut self, mut job: Box<Job>, mut flowing: mpsc::UnboundedReceiver<Out>, deadline: Sleep) {
+    async fn run(
+        mut self,
+        mut job: Box<Job>,
+        mut flowing: mpsc::UnboundedReceiver<Out>,
+        deadline: Sleep,
+    ) {
         let mut deadline = std::pin::pin!(deadline);
         loop {
             let cancel = job.whereabouts.cancel.clone();
@@ -109,7 +120,9 @@ impl Delivery {
                     place.send(Event::Done(finish(job, &ended)));
                     return;
                 }
-                Out::End { end: Err(error), .. } => {
+                Out::End {
+                    end: Err(error), ..
+                } => {
                     let failure = job.end_in_worker(Stage::Inference, error);
                     place.send(Event::Failed(failure));
                     return;
@@ -132,15 +145,25 @@ fn stop(job: Box<Job>, stopped: &Stopped) {
     match stopped {
         Stopped::Left => job.left(Stage::Stream),
         Stopped::Late => {
-            job.fail(Stage::Stream, ErrorType::Timeout, FailureReason::Timeout, late(Stage::Stream));
+            job.fail(
+                Stage::Stream,
+                ErrorType::Timeout,
+                FailureReason::Timeout,
+                late(Stage::Stream),
+            );
         }
     }
 }
 
 /// Adds a whole answer to its conversation.
 fn remember(shared: &Shared, job: &Job, answer: &str, whole: bool) {
-    if let (Some(session), Some(question), true) = (&job.ask.session, job.ask.messages.last(), whole) {
-        shared.config.sessions.append(session, Arc::clone(&question.content), answer.into());
+    if let (Some(session), Some(question), true) =
+        (&job.ask.session, job.ask.messages.last(), whole)
+    {
+        shared
+            .config
+            .sessions
+            .append(session, Arc::clone(&question.content), answer.into());
     }
 }
 
@@ -154,7 +177,8 @@ fn finish(mut job: Box<Job>, ended: &Ended) -> Finished {
         cached_tokens: usage.cached_tokens.unwrap_or(0),
         generated_tokens: usage.generated_tokens.unwrap_or(delivered),
     };
-    job.request.prompt_tokens(finished.prompt_tokens, finished.cached_tokens);
+    job.request
+        .prompt_tokens(finished.prompt_tokens, finished.cached_tokens);
     let Job { request, .. } = *job;
     request.finish(Outcome::Ok);
     finished

@@ -36,7 +36,11 @@ impl Whereabouts {
     pub(super) fn new(active: &Arc<AtomicUsize>, cancel: CancellationToken) -> Self {
         active.fetch_add(1, Ordering::Relaxed);
         Self {
-            place: Mutex::new(Place { stage: Stage::Rag, queue: None, left: false }),
+            place: Mutex::new(Place {
+                stage: Stage::Rag,
+                queue: None,
+                left: false,
+            }),
             timed_out: AtomicBool::new(false),
             cancel,
             active: Arc::clone(active),
@@ -64,7 +68,11 @@ impl Whereabouts {
 
     /// What leaving counts as.
     pub(super) fn outcome(&self) -> Outcome {
-        if self.timed_out.load(Ordering::Relaxed) { Outcome::Timeout } else { Outcome::Cancelled }
+        if self.timed_out.load(Ordering::Relaxed) {
+            Outcome::Timeout
+        } else {
+            Outcome::Cancelled
+        }
     }
 
     /// Leaves: out of the queue at once, or by a sign to the stage that has the request.
@@ -74,9 +82,13 @@ impl Whereabouts {
             if std::mem::replace(&mut place.left, true) {
                 return;
             }
-            self.timed_out.store(outcome == Outcome::Timeout, Ordering::Relaxed);
+            self.timed_out
+                .store(outcome == Outcome::Timeout, Ordering::Relaxed);
             self.cancel.cancel();
-            let waiting = place.queue.take().and_then(|(queue, ticket)| queue.upgrade()?.remove(ticket));
+            let waiting = place
+                .queue
+                .take()
+                .and_then(|(queue, ticket)| queue.upgrade()?.remove(ticket));
             waiting.map(|job| (place.stage, job))
         };
         if let Some((stage, mut job)) = waiting {

@@ -4,11 +4,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt as _;
 use inferometer::{AdditiveGaugeRef, lifecycle::StageTimer};
-use inferometer_catalog::orchestrator::{ByFailover, ByWorker, ErrorType, Recorder, Stage, WorkerType};
-use tokio::{
-    sync::oneshot,
-    time::sleep_until,
+use inferometer_catalog::orchestrator::{
+    ByFailover, ByWorker, ErrorType, Recorder, Stage, WorkerType,
 };
+use tokio::{sync::oneshot, time::sleep_until};
 
 use super::{
     exchange::FailureReason,
@@ -21,13 +20,19 @@ use crate::worker::{Piece, Prompt, Sink, Tally, Usage, WorkerError};
 /// Takes one request through generation, and hands it on with its first piece.
 pub(super) async fn generate(shared: Arc<Shared>, job: Box<Job>) {
     let recorder = Arc::clone(&shared.recorder);
-    if AssertUnwindSafe(run(&shared, job)).catch_unwind().await.is_err() {
+    if AssertUnwindSafe(run(&shared, job))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
         recorder.failed(Stage::Inference, ErrorType::Panic);
     }
 }
 
 async fn run(shared: &Arc<Shared>, job: Box<Job>) {
-    let Some(mut job) = job.still_wanted(Stage::Inference, Instant::now()) else { return };
+    let Some(mut job) = job.still_wanted(Stage::Inference, Instant::now()) else {
+        return;
+    };
     let mut tried = Tried::default();
     let model = job.ask.model.clone();
     let mut seat = shared.pool.next(model.as_deref(), &mut tried);
@@ -39,7 +44,10 @@ async fn run(shared: &Arc<Shared>, job: Box<Job>) {
                 error
             }
         };
-        let next = failed.retryable.then(|| shared.pool.next(model.as_deref(), &mut tried)).flatten();
+        let next = failed
+            .retryable
+            .then(|| shared.pool.next(model.as_deref(), &mut tried))
+            .flatten();
         if failed.retryable {
             shared.pool.rest(current);
         }
@@ -48,12 +56,22 @@ async fn run(shared: &Arc<Shared>, job: Box<Job>) {
             return;
         };
         let (from, to) = (current.worker.worker_type(), next.worker.worker_type());
-        shared.recorder.metrics.worker_failovers.with(ByFailover { from, to }).inc();
+        shared
+            .recorder
+            .metrics
+            .worker_failovers
+            .with(ByFailover { from, to })
+            .inc();
         tracing::warn!(error = %failed, ?from, ?to, "a worker failed, another takes over");
         seat = Some(next);
     }
     let message = "no worker serves this model; GET /v1/models lists the ones there are".into();
-    job.fail(Stage::Inference, ErrorType::InvalidRequest, FailureReason::UnknownModel, message);
+    job.fail(
+        Stage::Inference,
+        ErrorType::InvalidRequest,
+        FailureReason::UnknownModel,
+        message,
+    );
 }
 
 /// What came of asking one worker.
@@ -81,7 +99,12 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
     let _under_way = UnderWay::new(metrics.generations_in_flight.with(by));
     let live = (worker_type != WorkerType::Openai).then(|| shared.tokens_of(worker_type));
     let (sink, mut pieces) = Sink::counting(live);
-    let mut settlement = Settlement { shared, worker_type, tally: sink.tally(), live: worker_type != WorkerType::Openai };
+    let mut settlement = Settlement {
+        shared,
+        worker_type,
+        tally: sink.tally(),
+        live: worker_type != WorkerType::Openai,
+    };
     let prompt = Prompt {
         model: seat.worker.model().into(),
         messages: job.messages.clone(),
@@ -111,7 +134,11 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
         }
         First::End(Err(error)) => match pieces.try_recv() {
             Ok(head) => {
-                let flow = Flow { head: Some(head), pieces, end: FlowEnd::Known(Err(error)) };
+                let flow = Flow {
+                    head: Some(head),
+                    pieces,
+                    end: FlowEnd::Known(Err(error)),
+                };
                 hand_on(shared, job, flow);
                 return Attempt::Over;
             }
@@ -119,7 +146,11 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
         },
         First::End(Ok(usage)) => {
             settlement.settle(&mut job, &usage);
-            let flow = Flow { head: None, pieces, end: FlowEnd::Known(Ok(usage)) };
+            let flow = Flow {
+                head: None,
+                pieces,
+                end: FlowEnd::Known(Ok(usage)),
+            };
             job.request.end();
             hand_on(shared, job, flow);
             return Attempt::Over;
@@ -130,7 +161,15 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
     let timer = job.request.detach_stage();
     let prompt_tokens = job.prompt_tokens;
     let (end, awaited) = oneshot::channel();
-    hand_on(shared, job, Flow { head, pieces, end: FlowEnd::Awaited(awaited) });
+    hand_on(
+        shared,
+        job,
+        Flow {
+            head,
+            pieces,
+            end: FlowEnd::Awaited(awaited),
+        },
+    );
     let result = tokio::select! {
         biased;
         result = &mut generation => result,
@@ -162,7 +201,12 @@ enum First {
 }
 
 fn time_out(job: Box<Job>) {
-    job.fail(Stage::Inference, ErrorType::Timeout, FailureReason::Timeout, late(Stage::Inference));
+    job.fail(
+        Stage::Inference,
+        ErrorType::Timeout,
+        FailureReason::Timeout,
+        late(Stage::Inference),
+    );
 }
 
 fn hand_on(shared: &Shared, mut job: Box<Job>, flow: Flow) {
@@ -200,15 +244,24 @@ struct Settlement<'a> {
 impl Settlement<'_> {
     fn settle(&mut self, job: &mut Job, usage: &Usage) {
         let prompt = usage.prompt_tokens.unwrap_or(job.prompt_tokens);
-        job.request.prompt_tokens(prompt, usage.cached_tokens.unwrap_or(0));
+        job.request
+            .prompt_tokens(prompt, usage.cached_tokens.unwrap_or(0));
         self.settle_prompt(usage, job.prompt_tokens);
     }
 
     fn settle_prompt(&mut self, usage: &Usage, assembled: u64) {
-        let by = ByWorker { worker_type: self.worker_type };
+        let by = ByWorker {
+            worker_type: self.worker_type,
+        };
         let metrics = &self.shared.recorder.metrics;
-        metrics.prompt_tokens.with(by).add(usage.prompt_tokens.unwrap_or(assembled));
-        metrics.prompt_tokens_cached.with(by).add(usage.cached_tokens.unwrap_or(0));
+        metrics
+            .prompt_tokens
+            .with(by)
+            .add(usage.prompt_tokens.unwrap_or(assembled));
+        metrics
+            .prompt_tokens_cached
+            .with(by)
+            .add(usage.cached_tokens.unwrap_or(0));
         if let Some(generated) = usage.generated_tokens {
             self.tally.correct(generated);
         }
@@ -219,7 +272,13 @@ impl Drop for Settlement<'_> {
     fn drop(&mut self) {
         let recorder: &Recorder = &self.shared.recorder;
         let counted = if self.live { self.tally.counted() } else { 0 };
-        let by = ByWorker { worker_type: self.worker_type };
-        recorder.metrics.tokens_generated.with(by).add(self.tally.total().saturating_sub(counted));
+        let by = ByWorker {
+            worker_type: self.worker_type,
+        };
+        recorder
+            .metrics
+            .tokens_generated
+            .with(by)
+            .add(self.tally.total().saturating_sub(counted));
     }
 }

@@ -59,15 +59,25 @@ pub(super) enum FlowEnd {
 /// Text that may go out, under way or whole.
 #[derive(Debug)]
 pub(super) enum Polished {
-    Whole { text: String, tokens: u32, end: Result<Ended, WorkerError> },
+    Whole {
+        text: String,
+        tokens: u32,
+        end: Result<Ended, WorkerError>,
+    },
     Flowing(mpsc::UnboundedReceiver<Out>),
 }
 
 /// What post hands to stream, in order: texts, then one end.
 #[derive(Debug)]
 pub(super) enum Out {
-    Text { text: String, tokens: u32 },
-    End { end: Result<Ended, WorkerError>, at: Instant },
+    Text {
+        text: String,
+        tokens: u32,
+    },
+    End {
+        end: Result<Ended, WorkerError>,
+        at: Instant,
+    },
 }
 
 /// A generation that came to its end.
@@ -80,13 +90,22 @@ pub(super) struct Ended {
 
 impl Job {
     /// Ends the request for whoever has left, or whose deadline has passed; gives back what is still wanted.
-    pub(super) fn still_wanted(mut self: Box<Self>, stage: Stage, now: Instant) -> Option<Box<Self>> {
+    pub(super) fn still_wanted(
+        mut self: Box<Self>,
+        stage: Stage,
+        now: Instant,
+    ) -> Option<Box<Self>> {
         if self.whereabouts.left() {
             self.left(stage);
             return None;
         }
         if now >= self.deadline {
-            self.fail(stage, ErrorType::Timeout, FailureReason::Timeout, late(stage));
+            self.fail(
+                stage,
+                ErrorType::Timeout,
+                FailureReason::Timeout,
+                late(stage),
+            );
             return None;
         }
         self.request.begin_at(stage, now);
@@ -103,7 +122,13 @@ impl Job {
     }
 
     /// Ends the request with a failure in `stage`, and tells the client where there is room: before an answer has begun there is.
-    pub(super) fn fail(self: Box<Self>, stage: Stage, error: ErrorType, reason: FailureReason, message: String) {
+    pub(super) fn fail(
+        self: Box<Self>,
+        stage: Stage,
+        error: ErrorType,
+        reason: FailureReason,
+        message: String,
+    ) {
         let events = self.events.clone();
         let failure = self.end_badly(stage, error, reason, message);
         // A closed channel means that nobody wants to know.
@@ -127,7 +152,13 @@ impl Job {
         self.end_badly(stage, error.kind, reason, error.message)
     }
 
-    fn end_badly(self: Box<Self>, stage: Stage, error: ErrorType, reason: FailureReason, message: String) -> Failure {
+    fn end_badly(
+        self: Box<Self>,
+        stage: Stage,
+        error: ErrorType,
+        reason: FailureReason,
+        message: String,
+    ) -> Failure {
         let metrics = self.request.metrics();
         let outcome = match reason {
             FailureReason::Shed { stage, .. } => {
@@ -169,7 +200,10 @@ pub(super) struct Busy {
 
 impl Busy {
     pub(super) fn new(timer: Option<StageTimer<Recorder>>) -> Self {
-        Self { timer, worked: Duration::ZERO }
+        Self {
+            timer,
+            worked: Duration::ZERO,
+        }
     }
 
     pub(super) fn add(&mut self, from: Instant, to: Instant) {

@@ -6,7 +6,8 @@
 //!
 //! A request waits in at most one queue at a time, and its client can take it out of there at any moment. A queue that is full turns
 //! the request away. Generation, post-processing and delivery of one request overlap: it moves on to `post` with its first piece.
-//! What a stage's duration holds, so that the durations of one request add up to no more than its own:
+//! While tokens stream, the work of `post` and the waits before `post` and `stream` lie within the time of `inference`; of an answer
+//! that comes whole, the durations and waits add up to no more than the request took. What a stage's duration holds:
 //!
 //! | stage | from | to |
 //! |---|---|---|
@@ -20,8 +21,8 @@ mod departure;
 mod exchange;
 mod generate;
 mod job;
-mod prepare;
 mod polish;
+mod prepare;
 mod routing;
 mod stages;
 

@@ -18,11 +18,24 @@ use crate::{
 /// Takes one request through post-processing: at once when its generation is over, beside it when not.
 pub(super) fn polish(shared: &Arc<Shared>, job: Box<Job>) {
     let begun = Instant::now();
-    let Some(mut job) = job.still_wanted(Stage::Post, begun) else { return };
-    let (Some(flow), Some(post)) = (job.flow.take(), job.post.take()) else { return };
-    let Flow { head, mut pieces, end } = flow;
+    let Some(mut job) = job.still_wanted(Stage::Post, begun) else {
+        return;
+    };
+    let (Some(flow), Some(post)) = (job.flow.take(), job.post.take()) else {
+        return;
+    };
+    let Flow {
+        head,
+        mut pieces,
+        end,
+    } = flow;
     let redactions = shared.recorder.metrics.redactions.clone();
-    let mut polisher = Polisher { post, text: String::new(), tokens: 0, redactions };
+    let mut polisher = Polisher {
+        post,
+        text: String::new(),
+        tokens: 0,
+        redactions,
+    };
     polisher.feed_all(head);
     while let Ok(piece) = pieces.try_recv() {
         polisher.feed(&piece);
@@ -42,7 +55,12 @@ pub(super) fn polish(shared: &Arc<Shared>, job: Box<Job>) {
             job.polished = Some(Polished::Flowing(flowing));
             let whereabouts = Arc::clone(&job.whereabouts);
             tokio::spawn(async move {
-                let beside = Beside { polisher, busy, out, whereabouts };
+                let beside = Beside {
+                    polisher,
+                    busy,
+                    out,
+                    whereabouts,
+                };
                 beside.run(pieces, result).await;
             });
             shared.enqueue(Stage::Stream, job);
@@ -83,7 +101,10 @@ impl Polisher {
 
     /// The text that may go out, and the tokens it took.
     fn take(&mut self) -> (String, u32) {
-        (std::mem::take(&mut self.text), std::mem::take(&mut self.tokens))
+        (
+            std::mem::take(&mut self.text),
+            std::mem::take(&mut self.tokens),
+        )
     }
 
     /// Nothing more comes: what was held back goes out, unless the generation failed.
@@ -93,9 +114,13 @@ impl Polisher {
         let ended = self.ended();
         // A stop sequence or a limit came first: how the generation went on after it is nobody's business.
         match (result, ended) {
-            (Ok(usage), finish) => {
-                Ok(Ended { usage: Usage { finish: finish.unwrap_or(usage.finish), ..usage }, rest: 0 })
-            }
+            (Ok(usage), finish) => Ok(Ended {
+                usage: Usage {
+                    finish: finish.unwrap_or(usage.finish),
+                    ..usage
+                },
+                rest: 0,
+            }),
             (Err(_), Some(finish)) => Ok(cut(finish)),
             (Err(error), None) => Err(error),
         }
@@ -104,8 +129,12 @@ impl Polisher {
 
 /// The end of an answer that was cut before its generation could tell what it took.
 fn cut(finish: FinishReason) -> Ended {
-    let usage =
-        Usage { prompt_tokens: None, cached_tokens: None, generated_tokens: None, finish };
+    let usage = Usage {
+        prompt_tokens: None,
+        cached_tokens: None,
+        generated_tokens: None,
+        finish,
+    };
     Ended { usage, rest: 0 }
 }
 
@@ -161,7 +190,10 @@ impl Beside {
         }
         let (text, tokens) = self.polisher.take();
         let end = if text.is_empty() {
-            end.map(|end| Ended { rest: tokens, ..end })
+            end.map(|end| Ended {
+                rest: tokens,
+                ..end
+            })
         } else {
             let _ = self.out.send(Out::Text { text, tokens });
             end

@@ -47,7 +47,11 @@ pub(super) fn assemble(shared: &Shared, job: Box<Job>) {
         passages: &job.passages,
         budget: Budget::new(window, wanted.min(window / 2)),
     };
-    match shared.config.assembler.assemble(&parts, &|text| worker.count_tokens(text)) {
+    match shared
+        .config
+        .assembler
+        .assemble(&parts, &|text| worker.count_tokens(text))
+    {
         Ok(assembled) => {
             let dropped = &shared.recorder.metrics.context_tokens_dropped;
             for (source, tokens) in [
@@ -65,7 +69,12 @@ pub(super) fn assemble(shared: &Shared, job: Box<Job>) {
         }
         Err(error) => {
             let reason = FailureReason::Invalid;
-            job.fail(Stage::Assemble, ErrorType::InvalidRequest, reason, error.to_string());
+            job.fail(
+                Stage::Assemble,
+                ErrorType::InvalidRequest,
+                reason,
+                error.to_string(),
+            );
         }
     }
 }

@@ -33,7 +33,9 @@ pub(super) struct Seat {
 
 impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seat").field("model", &self.worker.model()).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("model", &self.worker.model())
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,9 +51,17 @@ impl Pool {
         let seat = |worker: Arc<dyn Worker>| {
             let concurrency = worker.concurrency().clamp(1, Semaphore::MAX_PERMITS);
             let slots = Arc::new(Semaphore::new(concurrency));
-            Seat { worker, slots, concurrency, rests_until: AtomicU64::new(0) }
+            Seat {
+                worker,
+                slots,
+                concurrency,
+                rests_until: AtomicU64::new(0),
+            }
         };
-        Self { seats: workers.into_iter().map(seat).collect(), epoch: Instant::now() }
+        Self {
+            seats: workers.into_iter().map(seat).collect(),
+            epoch: Instant::now(),
+        }
     }
 
     pub(super) fn seats(&self) -> &[Seat] {
@@ -60,7 +70,10 @@ impl Pool {
 
     /// The worker whose model counts the tokens of a request for `model`; `None` when nobody serves it.
     pub(super) fn first(&self, model: Option<&str>) -> Option<&Arc<dyn Worker>> {
-        self.seats.iter().map(|seat| &seat.worker).find(|worker| serves(&***worker, model))
+        self.seats
+            .iter()
+            .map(|seat| &seat.worker)
+            .find(|worker| serves(&***worker, model))
     }
 
     /// The next worker for a request: one that isn't resting and has a free slot, else one that isn't resting, else any.

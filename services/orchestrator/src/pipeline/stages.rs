@@ -161,7 +161,10 @@ impl Shared {
             name(stage),
             retry_after.as_secs(),
         );
-        Failure { reason: FailureReason::Shed { stage, retry_after }, message }
+        Failure {
+            reason: FailureReason::Shed { stage, retry_after },
+            message,
+        }
     }
 
     /// How long the queue before inference takes to clear at its pace so far: whole seconds, 1 to 60.
@@ -251,12 +254,16 @@ impl Pipeline {
             }
         }
         let metrics = &recorder.metrics;
-        let queues = config.capacities.map(|capacity| Arc::new(Queue::new(capacity)));
+        let queues = config
+            .capacities
+            .map(|capacity| Arc::new(Queue::new(capacity)));
         let shared = Arc::new(Shared {
             pool: Pool::new(workers),
             tokens: WorkerType::ALL
                 .map(|worker_type| metrics.tokens_generated.series(ByWorker { worker_type })),
-            inference_time: metrics.stage_duration.series(ByStage { stage: Stage::Inference }),
+            inference_time: metrics.stage_duration.series(ByStage {
+                stage: Stage::Inference,
+            }),
             queues,
             config,
             active: Arc::default(),
@@ -265,18 +272,25 @@ impl Pipeline {
             recorder: Arc::clone(recorder),
         });
         let depths = Stage::ALL.map(|stage| {
-            metrics.queue_capacity.with(ByStage { stage }).set(as_float(shared.queue(stage).capacity()));
+            metrics
+                .queue_capacity
+                .with(ByStage { stage })
+                .set(as_float(shared.queue(stage).capacity()));
             let queue: Weak<JobQueue> = Arc::downgrade(shared.queue(stage));
             let depth = metrics.queue_depth.series(ByStage { stage });
             depth.track(move || queue.upgrade().map(|queue| as_float(queue.depth())))
         });
-        let stages = Stage::ALL.map(|stage| tokio::spawn(run(stage, Arc::clone(&shared))).abort_handle());
+        let stages =
+            Stage::ALL.map(|stage| tokio::spawn(run(stage, Arc::clone(&shared))).abort_handle());
         let tasks = Tasks {
             stages: stages.into(),
             queues: shared.queues.clone(),
             _depths: depths.into(),
         };
-        Ok(Self { shared, _tasks: Arc::new(tasks) })
+        Ok(Self {
+            shared,
+            _tasks: Arc::new(tasks),
+        })
     }
 
     /// Takes a request in.
@@ -287,26 +301,44 @@ impl Pipeline {
     pub fn submit(&self, ask: PromptRequest) -> Result<Answer, Failure> {
         let shared = &self.shared;
         let now = Instant::now();
-        let context = RequestContext { session: ask.session.clone() };
+        let context = RequestContext {
+            session: ask.session.clone(),
+        };
         let mut request = Request::admit_at(&shared.recorder, context, now);
         if shared.closing.load(Ordering::Relaxed) {
             request.finish(Outcome::Shed);
             return Err(shutting_down());
         }
         if shared.pool.first(ask.model.as_deref()).is_none() {
-            shared.recorder.failed(Stage::Rag, ErrorType::InvalidRequest);
+            shared
+                .recorder
+                .failed(Stage::Rag, ErrorType::InvalidRequest);
             request.finish(Outcome::Rejected);
             let model = ask.model.as_deref().unwrap_or_default();
-            let message = format!("no worker serves model `{model}`; GET /v1/models lists the ones there are");
-            return Err(Failure { reason: FailureReason::UnknownModel, message });
+            let message = format!(
+                "no worker serves model `{model}`; GET /v1/models lists the ones there are"
+            );
+            return Err(Failure {
+                reason: FailureReason::UnknownModel,
+                message,
+            });
         }
         let config = &shared.config;
-        let post = match Post::new(config.redaction, Arc::clone(&ask.sampling.stop), config.limits) {
+        let post = match Post::new(
+            config.redaction,
+            Arc::clone(&ask.sampling.stop),
+            config.limits,
+        ) {
             Ok(post) => post,
             Err(error) => {
-                shared.recorder.failed(Stage::Rag, ErrorType::InvalidRequest);
+                shared
+                    .recorder
+                    .failed(Stage::Rag, ErrorType::InvalidRequest);
                 request.finish(Outcome::Rejected);
-                return Err(Failure { reason: FailureReason::Invalid, message: error.to_string() });
+                return Err(Failure {
+                    reason: FailureReason::Invalid,
+                    message: error.to_string(),
+                });
             }
         };
         let limit = ask.timeout.unwrap_or(config.timeout).min(config.timeout);
@@ -353,7 +385,9 @@ impl Pipeline {
     /// Counts a request that was refused before it could be taken in, for what it asked.
     pub fn refuse(&self) {
         let request = Request::admit(&self.shared.recorder);
-        self.shared.recorder.failed(Stage::Rag, ErrorType::InvalidRequest);
+        self.shared
+            .recorder
+            .failed(Stage::Rag, ErrorType::InvalidRequest);
         request.finish(Outcome::Rejected);
     }
 
@@ -400,7 +434,10 @@ impl Pipeline {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a queue has far fewer than 2^53 places")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a queue has far fewer than 2^53 places"
+)]
 fn as_float(places: usize) -> f64 {
     places as f64
 }
@@ -431,11 +468,20 @@ async fn run(stage: Stage, shared: Arc<Shared>) {
 
 /// Inference takes a request out of its queue only when a worker has room for it.
 async fn dispatch(queue: &JobQueue, shared: &Arc<Shared>) {
-    let slots: usize = shared.pool.seats().iter().map(|seat| seat.concurrency).sum();
-    let slots = Arc::new(tokio::sync::Semaphore::new(slots.min(tokio::sync::Semaphore::MAX_PERMITS)));
+    let slots: usize = shared
+        .pool
+        .seats()
+        .iter()
+        .map(|seat| seat.concurrency)
+        .sum();
+    let slots = Arc::new(tokio::sync::Semaphore::new(
+        slots.min(tokio::sync::Semaphore::MAX_PERMITS),
+    ));
     let mut batch = Vec::new();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         if !queue.pop(&mut batch, 1).await {
             return;
         }

@@ -6,8 +6,9 @@
 //! The crate `bm25` gives the words' weights; the postings are our own, with every weight multiplied out when the
 //! library is built. The crate's own search engine looks through each matching passage's list of words for each word of
 //! the query, hashes every match twice, and copies the text of what it finds; a test holds the two to the same ranking,
-//! and `benches/text.rs` measures both. tantivy was looked at too: it brings over a hundred crates for segments, files
-//! and a query language, none of which a few thousand passages in memory need.
+//! and `benches/text.rs` measures both: over 5,000
+//! passages with common words, tens of microseconds against milliseconds. tantivy was not measured: a few thousand
+//! passages in memory need none of its segments, files and query language.
 //!
 //! **Queries.** The first 4,096 bytes and the first 64 different words in them count. A query of no words, or of stop
 //! words alone, finds nothing.

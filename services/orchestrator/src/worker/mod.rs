@@ -4,6 +4,10 @@
 //! - [`local`](crate::worker): a GGUF model of the Llama family, on this machine's CPU;
 //! - [`scripted`](crate::worker): latency and failures by script, for tests and benchmarks.
 
+pub mod local;
+pub mod scripted;
+pub mod upstream;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -84,16 +88,30 @@ impl Sink {
     /// A sink that counts each piece's tokens in `live` as it comes.
     pub(crate) fn counting(live: Option<Counter>) -> (Self, mpsc::UnboundedReceiver<Piece>) {
         let (pieces, receiver) = mpsc::unbounded_channel();
-        (Self { pieces, live, tally: Tally::default() }, receiver)
+        (
+            Self {
+                pieces,
+                live,
+                tally: Tally::default(),
+            },
+            receiver,
+        )
     }
 
     /// Hands on a piece; `false` when nobody reads any more, and the generation should end.
     pub fn push(&self, text: impl Into<String>, tokens: u32) -> bool {
-        self.tally.counted.fetch_add(tokens.into(), Ordering::Relaxed);
+        self.tally
+            .counted
+            .fetch_add(tokens.into(), Ordering::Relaxed);
         if let Some(live) = &self.live {
             live.add(tokens.into());
         }
-        self.pieces.send(Piece { text: text.into(), tokens }).is_ok()
+        self.pieces
+            .send(Piece {
+                text: text.into(),
+                tokens,
+            })
+            .is_ok()
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -185,5 +203,10 @@ pub trait Worker: Send + Sync + 'static {
     ///
     /// Cancellation (`prompt.cancel`, or the returned future dropped) ends the generation before its next token.
     /// `on_retry` is called once before each try beyond the first.
-    fn generate<'a>(&'a self, prompt: Prompt, sink: Sink, on_retry: &'a (dyn Fn() + Send + Sync)) -> Generation<'a>;
+    fn generate<'a>(
+        &'a self,
+        prompt: Prompt,
+        sink: Sink,
+        on_retry: &'a (dyn Fn() + Send + Sync),
+    ) -> Generation<'a>;
 }

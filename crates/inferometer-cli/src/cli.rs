@@ -1,0 +1,398 @@
+//! What the command line may say.
+
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{
+    Args, CommandFactory as _, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{
+    load::{Arrivals, Mix, Target},
+    logging::LogFormat,
+    models,
+    ports::Ports,
+};
+
+pub use self::worker::WorkerSpec;
+
+/// Prometheus-native observability for services that run models.
+#[derive(Debug, Parser)]
+#[command(name = "inferometer", version, max_term_width = 110, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    /// How log lines look; RUST_LOG says which are shown.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  inferometer demo                                  see real prompts flow and real numbers move
+  inferometer demo --for 30s --ports auto           the same for half a minute, on free ports
+  inferometer serve orchestrator                    the service alone, for your own clients
+  inferometer load --rate 20 --duration 1m          load on it, and what came of every request
+  inferometer catalogue orchestrator                every metric that it has
+
+Ports:
+  service         what            serve    demo
+  orchestrator    API              8080    9901
+                  metrics          9090    9902
+  A taken port is an error that names the option to change it; --ports auto takes free ones.
+
+Environment:
+  RUST_LOG          which log lines are shown, as in info,orchestrator=debug (default: info)
+  OPENAI_API_KEY    the key for workers of the kind openai:URL
+  NO_COLOR          set to anything, output has no colours
+
+Exit codes:
+  0 fine    1 failed    2 the command line can't be understood";
+
+impl Cli {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be understood, or asks for help; the error prints itself and knows its exit code.
+    pub fn read<I, W>(words: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = W>,
+        W: Into<OsString> + Clone,
+    {
+        Self::try_parse_from(words).map_err(|mut error| {
+            if error.kind() == ErrorKind::InvalidSubcommand {
+                let usage = error
+                    .get(ContextKind::Usage)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let command = Self::command();
+                let serve = command
+                    .find_subcommand("serve")
+                    .filter(|_| usage.contains("inferometer serve"));
+                let what = if serve.is_some() {
+                    "services"
+                } else {
+                    "subcommands"
+                };
+                let known: Vec<&str> = serve
+                    .unwrap_or(&command)
+                    .get_subcommands()
+                    .map(clap::Command::get_name)
+                    .collect();
+                let tip = StyledStr::from(format!("the {what} are {}", known.join(", ")));
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+            }
+            error
+        })
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run services under a light load, to see what they measure.
+    Demo(DemoArgs),
+    /// Run one service.
+    #[command(subcommand)]
+    Serve(ServeCommand),
+    /// Put load on an OpenAI-compatible endpoint and account for every request.
+    Load(LoadArgs),
+    /// List every metric: its kind, unit, labels and their bounds, buckets and meaning.
+    Catalogue(CatalogueArgs),
+    /// Fetch models that are too large to come with the program.
+    Models(ModelsArgs),
+}
+
+/// A service that this program can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Service {
+    /// The LLM pipeline: retrieve, assemble, infer, post-process, stream.
+    Orchestrator,
+}
+
+impl Service {
+    /// Its name, as the command line and the addresses file give it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Orchestrator => "orchestrator",
+        }
+    }
+}
+
+/// Options of `inferometer demo`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer demo
+  inferometer demo --rate 5 --for 2m
+  inferometer demo --ports auto --addresses where.json     the file appears when all answers
+
+The demo needs no download: a small model comes with the program. It listens on 127.0.0.1 only,
+the orchestrator's API on port 9901 and its metrics on 9902. Point Prometheus at 127.0.0.1:9902
+under the job name `orchestrator`.")]
+pub struct DemoArgs {
+    /// Services to run, separated by commas [default: all].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub services: Vec<Service>,
+    /// End by itself after this long, as in 30s or 2m [default: at Ctrl-C].
+    #[arg(long = "for", value_parser = duration, value_name = "DURATION")]
+    pub duration: Option<Duration>,
+    /// Write what runs where to this file, as JSON, once everything answers.
+    #[arg(long, value_name = "FILE")]
+    pub addresses: Option<PathBuf>,
+    /// Listen on the documented ports, or on free ones.
+    #[arg(long, value_enum, default_value_t)]
+    pub ports: Ports,
+    /// Requests a second of the demo's own load; 0 sends none.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true, value_parser = rate_or_none, value_name = "RATE")]
+    pub rate: f64,
+}
+
+impl DemoArgs {
+    /// The services to run, each once: those named, or all.
+    pub fn services(&self) -> Vec<Service> {
+        let mut services = if self.services.is_empty() {
+            Service::value_variants().to_vec()
+        } else {
+            self.services.clone()
+        };
+        services.sort_unstable();
+        services.dedup();
+        services
+    }
+}
+
+/// Services of `inferometer serve`.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// The LLM pipeline behind an OpenAI-compatible API.
+    Orchestrator(OrchestratorArgs),
+}
+
+/// Options of `inferometer serve orchestrator`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer serve orchestrator
+  inferometer serve orchestrator --worker local:model.gguf --corpus handbook/
+  inferometer serve orchestrator --worker openai:https://llm.example/v1 --worker local
+
+Workers:
+  local               on this machine's CPU: the model that `inferometer models pull` fetched,
+                      or else the one built in
+  local:PATH.gguf     a GGUF model of the Llama family
+  openai:URL          any OpenAI-compatible server; its key comes from OPENAI_API_KEY
+  scripted:SCRIPT     latency and failures by script, for tests
+  Of several workers the first that serves the model asked for is tried; if it fails, the next.
+
+Then:
+  curl http://127.0.0.1:8080/v1/models
+  curl http://127.0.0.1:9090/metrics")]
+pub struct OrchestratorArgs {
+    /// Where the API listens.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub api: SocketAddr,
+    /// Where /metrics and /health listen.
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    pub metrics: SocketAddr,
+    /// Listen on the ports given, or on free ones of the same hosts.
+    #[arg(long, value_enum, default_value_t)]
+    pub ports: Ports,
+    /// Write what runs where to this file, as JSON, once everything answers.
+    #[arg(long, value_name = "FILE")]
+    pub addresses: Option<PathBuf>,
+    /// The folder of documents to retrieve from [default: the one built in].
+    #[arg(long, value_name = "FOLDER")]
+    pub corpus: Option<PathBuf>,
+    /// The template of the prompt [default: the one built in].
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// What generates; may be given several times [default: local].
+    #[arg(long = "worker", value_name = "SPEC")]
+    pub workers: Vec<WorkerSpec>,
+    /// How many requests may wait for inference.
+    #[arg(long, default_value_t = 1024, value_parser = capacity, value_name = "N")]
+    pub inference_capacity: usize,
+    /// How many requests may wait for each other stage.
+    #[arg(long, default_value_t = 1024, value_parser = capacity, value_name = "N")]
+    pub queue_capacity: usize,
+    /// The most time a request may take, through all stages.
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub timeout: Duration,
+    /// The objective for the time to first token: answers within both objectives count as goodput.
+    #[arg(long, default_value = "1s", value_parser = duration, value_name = "DURATION")]
+    pub objective_ttft: Duration,
+    /// The objective for the whole answer.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub objective_duration: Duration,
+}
+
+impl OrchestratorArgs {
+    /// The workers to use: those named, or the local one.
+    pub fn workers(&self) -> Vec<WorkerSpec> {
+        if self.workers.is_empty() {
+            vec![WorkerSpec::Local(None)]
+        } else {
+            self.workers.clone()
+        }
+    }
+}
+
+/// Options of `inferometer load`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer load --rate 20 --duration 1m
+  inferometer load --rate 200 --mix short --arrivals constant
+  inferometer load --mix short=6,stream=3,bad=1 --json - | jq .counts
+  inferometer load --closed 64 --mix short      the top rate: 64 connections ask when answered
+
+Kinds of request, with their weights by default:
+  short=30     one question, a short answer
+  long=8       eight questions, a long answer
+  stream=40    one question, the answer streamed
+  session=15   one question within one of --sessions conversations
+  bad=2        an invalid request, which the server should refuse
+  leave=5      a stream whose client closes the connection midway
+
+Requests are sent by the clock, whether or not earlier ones were answered, as users do. Latency
+counts from the moment at which a request was due, so a server that stalls is charged for
+everybody who had to wait. An arrival beyond --max-in-flight is counted as not sent. Equal seeds
+give equal loads. Ctrl-C ends the load early and reports; a second one doesn't wait for answers.")]
+pub struct LoadArgs {
+    /// The server's base URL, with or without /v1.
+    #[arg(long, default_value_t, value_name = "URL")]
+    pub target: Target,
+    /// The model to ask for [default: the first that the server lists].
+    #[arg(long, value_name = "ID")]
+    pub model: Option<String>,
+    /// Requests a second, on average.
+    #[arg(long, default_value_t = 10.0, allow_negative_numbers = true, value_parser = rate, value_name = "RATE")]
+    pub rate: f64,
+    /// How arrivals are spread: constant, poisson, or burst (each second's within its first tenth).
+    #[arg(long, default_value_t, value_name = "HOW")]
+    pub arrivals: Arrivals,
+    /// Send when answered instead of by the clock, on so many connections.
+    #[arg(long, value_parser = capacity, value_name = "CONNECTIONS", conflicts_with_all = ["rate", "arrivals", "max_in_flight"])]
+    pub closed: Option<usize>,
+    /// For how long to send, as in 30s or 2m.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub duration: Duration,
+    /// Kinds of request and their weights, as in short=3,stream=1.
+    #[arg(long, default_value_t, value_name = "MIX")]
+    pub mix: Mix,
+    /// How many conversations the session requests belong to.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub sessions: u32,
+    /// Equal seeds send the same requests at the same moments.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// The most requests in flight.
+    #[arg(long, default_value_t = 1024, value_parser = capacity, value_name = "N")]
+    pub max_in_flight: usize,
+    /// How long to wait for the end of an answer.
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub timeout: Duration,
+    /// Prompts to send, one a line [default: questions about inference serving].
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Write what was found as JSON to this file, or to standard output with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Allow a target that is not this machine: a load can take a service down for the people who use it.
+    #[arg(long)]
+    pub allow_remote: bool,
+}
+
+/// Options of `inferometer models`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer models list
+  inferometer models pull
+  inferometer serve orchestrator               a model that was pulled is used by itself")]
+pub struct ModelsArgs {
+    /// What to do with models.
+    #[command(subcommand)]
+    pub(crate) command: models::Command,
+}
+
+/// Options of `inferometer catalogue`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer catalogue                              every metric of every domain
+  inferometer catalogue orchestrator | less -S
+  inferometer catalogue --format json | jq -r '.[].name'")]
+pub struct CatalogueArgs {
+    /// The system whose metrics to list [default: all].
+    #[arg(value_parser = domain_names())]
+    pub domain: Option<String>,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CatalogueFormat,
+}
+
+/// How `inferometer catalogue` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CatalogueFormat {
+    /// One metric a line, in columns.
+    #[default]
+    Table,
+    /// A list of objects.
+    Json,
+}
+
+fn domain_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        inferometer_catalog::domains()
+            .into_iter()
+            .map(|domain| domain.name),
+    )
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let found = humantime::parse_duration(text).map_err(|error| {
+        format!("{error}: write a number and a unit, as in 500ms, 30s, 2m or 1h")
+    })?;
+    if found.is_zero() {
+        Err("it must be above 0".into())
+    } else {
+        Ok(found)
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("give a number of requests a second above 0, at most 1000000".into()),
+    }
+}
+
+fn rate_or_none(text: &str) -> Result<f64, String> {
+    if text.parse() == Ok(0.0) {
+        Ok(0.0)
+    } else {
+        rate(text)
+    }
+}
+
+fn capacity(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|&capacity| (1..=1_000_000).contains(&capacity))
+        .ok_or_else(|| "give a whole number from 1 to 1000000".into())
+}

@@ -1,0 +1,27 @@
+//! Judges that are not ours, for the tests of every crate: what Prometheus, promtool, a strict parser and the OpenAI client
+//! say about a service counts more than what we say ourselves.
+//!
+//! | judge | asks | of |
+//! |---|---|---|
+//! | [`Prometheus`] | does a real server scrape it, and what do queries return? | running endpoints |
+//! | [`promtool_check_metrics`] | do names, units and help follow the practices? | a scrape in the text format |
+//! | [`judge_exposition`] | is every line, bucket and escape as specified? | a scrape in either format |
+//! | [`drive_with_openai_client`] | does the unchanged client find what it relies on? | an OpenAI-compatible API |
+//!
+//! A crate of its own, never published, so that none of this reaches those who depend on the others. All judges are
+//! programs that `scripts/setup` installs; where one is missing, the call fails and says so. Nothing is skipped.
+
+mod error;
+mod exposition;
+mod http;
+mod openai;
+mod program;
+mod prometheus;
+mod promtool;
+
+pub use error::JudgeError;
+pub use exposition::{Family, Sample, Summary, judge_exposition};
+pub use http::{Answer, get};
+pub use openai::{OpenAiSubject, drive_with_openai_client};
+pub use prometheus::{Job, Points, Prometheus, Series};
+pub use promtool::{Complaint, promtool_check_metrics};

@@ -1,0 +1,14 @@
+//! The core as its users see it: what is declared, what is recorded, and what a scrape prints.
+
+mod aborted;
+mod bounds;
+mod concurrency;
+mod declaring;
+mod derives;
+mod disabled;
+mod formats;
+mod hostile;
+mod lifecycle;
+mod page;
+mod properties;
+mod recording;

@@ -1,0 +1,9 @@
+use inferometer::{Counter, MetricSet};
+
+#[derive(MetricSet)]
+struct Shop {
+    #[doc = "  "]
+    orders: Counter,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use inferometer::{LabelSet};
+
+#[derive(LabelSet)]
+struct Nothing {}
+
+fn main() {}

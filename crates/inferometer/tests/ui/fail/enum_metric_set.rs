@@ -1,0 +1,6 @@
+use inferometer::{MetricSet};
+
+#[derive(MetricSet)]
+enum Shop {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use inferometer::{Counter, MetricSet};
+
+#[derive(MetricSet)]
+struct Shop {
+    orders: Counter,
+}
+
+fn main() {}

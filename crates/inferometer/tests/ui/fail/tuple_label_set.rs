@@ -1,0 +1,6 @@
+use inferometer::{LabelSet};
+
+#[derive(LabelSet)]
+struct ByName<'a>(&'a str);
+
+fn main() {}

@@ -1,0 +1,9 @@
+use inferometer::{LabelValue};
+
+#[derive(LabelValue)]
+enum Outcome {
+    #[label(name = "fine")]
+    Ok,
+}
+
+fn main() {}

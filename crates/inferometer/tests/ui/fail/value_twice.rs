@@ -1,0 +1,10 @@
+use inferometer::{LabelValue};
+
+#[derive(LabelValue)]
+enum Outcome {
+    Ok,
+    #[label(value = "ok")]
+    Fine,
+}
+
+fn main() {}

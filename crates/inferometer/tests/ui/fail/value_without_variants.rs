@@ -1,0 +1,6 @@
+use inferometer::{LabelValue};
+
+#[derive(LabelValue)]
+enum Never {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The orchestrator as a whole.
+
+mod gate;
+mod pipeline;

@@ -1,0 +1,3 @@
+//! Training programs for the small models in this repository, a module each.
+
+pub mod language_model;
