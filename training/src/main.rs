@@ -21,10 +21,13 @@ enum Model {
     ///
     /// Example: train language-model --steps 200 --out tiny.gguf --checkpoint tiny.safetensors
     LanguageModel(language_model::Options),
+    /// Measures a language model on held-out text against two 5-grams: bits per byte, less is better.
+    LanguageModelScore(language_model::ScoreOptions),
 }
 
 fn main() -> Result<()> {
     match Program::parse().model {
         Model::LanguageModel(options) => language_model::run(&options),
+        Model::LanguageModelScore(options) => language_model::score(&options),
     }
 }

@@ -3,7 +3,7 @@
 //! - [`cli`]: what the command line may say, and its help;
 //! - [`command`]: what each subcommand does;
 //! - [`load`]: load on an OpenAI-compatible endpoint;
-//! - [`addresses`], [`banner`], [`loading`], [`summary`], [`terminal`]: what people and scripts get to see;
+//! - [`addresses`], [`banner`], [`loading`], [`summary`], [`terminal`], [`ticker`]: what people and scripts get to see;
 //! - [`ports`], [`files`], [`logging`], [`ending`], [`failure`]: where the program meets its machine.
 
 pub mod addresses;
@@ -19,5 +19,6 @@ pub mod logging;
 pub mod ports;
 pub mod summary;
 pub mod terminal;
+pub mod ticker;
 
 mod models;

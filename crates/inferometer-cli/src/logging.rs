@@ -34,11 +34,11 @@ pub enum LogFormat {
 /// # Errors
 ///
 /// When `RUST_LOG` can't be understood, or logging was started before.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
+pub fn start(format: LogFormat, default: &str) -> anyhow::Result<()> {
     let directives = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.trim().is_empty());
-    let filter = EnvFilter::try_new(directives.as_deref().unwrap_or("info")).map_err(|error| {
+    let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(default)).map_err(|error| {
         anyhow!(
             "RUST_LOG can't be understood: {error}; write it as in RUST_LOG=info,orchestrator=debug"
         )

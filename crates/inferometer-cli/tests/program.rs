@@ -5,21 +5,23 @@
     reason = "a test that cannot go on should panic where it stands"
 )]
 
+mod running;
+
 use std::{
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use axum::{Json, Router, routing::post};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use self::running::{Running, program, until};
+
 fn inferometer(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_inferometer"))
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
+    program().args(arguments).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -35,13 +37,15 @@ fn help_is_fine_and_a_usage_error_exits_with_2() {
             .unwrap()
             .contains("Examples:")
     );
-    let wrong = inferometer(&["demo", "--services", "bakery"]);
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(
-        stderr(&wrong).contains("orchestrator"),
-        "{}",
-        stderr(&wrong)
-    );
+    for unknown in [&["demo", "--services", "bakery"][..], &["serve", "bakery"]] {
+        let wrong = inferometer(unknown);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(
+            stderr(&wrong).contains("orchestrator"),
+            "{}",
+            stderr(&wrong)
+        );
+    }
 }
 
 #[test]
@@ -117,12 +121,19 @@ fn the_catalogue_prints_a_table_and_json() {
     );
     let json = inferometer(&["catalogue", "--format", "json"]);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert!(
-        json.as_array()
-            .unwrap()
-            .iter()
-            .any(|entry| entry["name"] == "orchestrator_requests_total")
-    );
+    // The contract's own names, which others' dashboards rely on.
+    for name in [
+        "orchestrator_requests_total",
+        "orchestrator_requests_shed_total",
+        "orchestrator_errors_total",
+        "orchestrator_tokens_generated_total",
+        "orchestrator_queue_depth",
+        "orchestrator_stage_duration_seconds",
+        "orchestrator_request_duration_seconds",
+    ] {
+        let mut entries = json.as_array().unwrap().iter();
+        assert!(entries.any(|entry| entry["name"] == name), "{name}");
+    }
 }
 
 #[cfg(unix)]
@@ -166,5 +177,175 @@ async fn an_interrupted_load_still_reports() {
         stderr(&output).contains("ended early"),
         "{}",
         stderr(&output)
+    );
+}
+
+#[test]
+fn a_demo_says_where_it_is_and_ends_after_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("addresses.json");
+    let started = Instant::now();
+    let demo = program()
+        .args(["demo", "--for", "2s", "--ports", "auto", "--addresses"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let took = started.elapsed();
+    assert_eq!(demo.status.code(), Some(0), "{}", stderr(&demo));
+    // Two seconds, the model's loading, and what the end may take.
+    let limits = Duration::from_secs(2)..Duration::from_secs(15);
+    assert!(limits.contains(&took), "{took:?}");
+    let addresses: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let services: Vec<_> = addresses.as_object().unwrap().iter().collect();
+    let [(name, orchestrator)] = services[..] else {
+        panic!("{addresses}");
+    };
+    assert_eq!(name, "orchestrator");
+    assert_eq!(orchestrator.as_object().unwrap().len(), 3);
+    let banner = String::from_utf8(demo.stdout).unwrap();
+    for what in ["api", "metrics", "health"] {
+        let url = orchestrator[what].as_str().unwrap();
+        assert!(banner.contains(url), "{banner} lacks {url}");
+    }
+}
+
+#[test]
+fn a_demo_whose_ports_are_taken_says_how_to_get_others() {
+    // Whether this test gets the port or somebody else had it: it is taken.
+    let _taken = TcpListener::bind("127.0.0.1:9901");
+    let failed = inferometer(&["demo", "--for", "1s"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let text = stderr(&failed);
+    assert!(
+        text.contains("9901") && text.contains("--ports auto"),
+        "{text}"
+    );
+}
+
+/// Asks for a stream, and returns its connection when the first text has come.
+fn open_stream(api: SocketAddr, model: &str) -> TcpStream {
+    let body = json!({
+        "model": model, "stream": true, "max_tokens": 450,
+        "messages": [{"role": "user", "content": "Tell me everything about queues."}],
+    })
+    .to_string();
+    let mut stream = TcpStream::connect(api).unwrap();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: {api}\r\nContent-Type: application/json\r\n\
+         X-Request-ID: the-slow-one\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut read = Vec::new();
+    let mut piece = [0; 4096];
+    until("the first text of a stream", || {
+        let count = stream.read(&mut piece).unwrap();
+        read.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&read);
+        assert!(count > 0 && text.starts_with("HTTP/1.1 200"), "{text}");
+        text.matches("data: ").count() > 1
+    });
+    stream
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_end_it_in_time_although_a_slow_stream_is_open() {
+    let slow = "scripted:per_token=1s,tokens=400,model=slow";
+    let services: [(&[&str], &str); 2] = [
+        (&["demo", "--rate", "2"], "inferometer-tiny"),
+        (&["serve", "orchestrator", "--worker", slow], "slow"),
+    ];
+    for (arguments, model) in services {
+        for signal in ["INT", "TERM"] {
+            let running = Running::start(arguments);
+            assert!(!running.metrics.ip().is_unspecified());
+            let _stream = open_stream(running.api, model);
+            let (status, took) = running.end(signal);
+            assert_eq!(status.code(), Some(0), "{arguments:?} after {signal}");
+            assert!(
+                took < Duration::from_secs(10),
+                "{arguments:?} took {took:?} to end after {signal}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_service_that_cannot_start_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("garbage.gguf"), b"no model at all").unwrap();
+    std::fs::write(path("broken.jinja"), "{% if passages %}").unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for (option, value, advice) in [
+        ("--corpus", path("missing"), "create it, or give the path"),
+        ("--template", path("broken.jinja"), "it may use `system`"),
+        ("--template", path("missing"), "check the path"),
+        (
+            "--worker",
+            format!("local:{}", path("missing.gguf")),
+            "inferometer models pull",
+        ),
+        (
+            "--worker",
+            format!("local:{}", path("garbage.gguf")),
+            "convert the model to GGUF",
+        ),
+        (
+            "--worker",
+            format!("openai:http://{unused}/v1"),
+            "check that it runs",
+        ),
+    ] {
+        let failed = inferometer(&["serve", "orchestrator", "--ports", "auto", option, &value]);
+        let text = stderr(&failed);
+        assert_eq!(failed.status.code(), Some(1), "{option} {value}: {text}");
+        let named = value.split_once(':').map_or(&*value, |(_, rest)| rest);
+        let error = text.split_once("error: ").unwrap().1;
+        assert!(
+            error.contains(advice) && error.contains(named.trim_end_matches("/v1")),
+            "{option} {value}: {text}"
+        );
+        assert!(
+            !error.contains("backtrace") && !error.contains("panicked"),
+            "{text}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn json_logs_name_the_request() {
+    let running = Running::start(&[
+        "--log-format",
+        "json",
+        "serve",
+        "orchestrator",
+        "--worker",
+        "scripted:per_token=1ms,tokens=3",
+    ]);
+    drop(open_stream(running.api, "scripted"));
+    let finished = || {
+        let lines: Vec<Value> = running
+            .printed("stderr")
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert!(lines.iter().all(|line| line["level"].is_string()));
+        lines
+            .into_iter()
+            .find(|line| line.to_string().contains("request finished"))
+    };
+    until("the request's log line", || finished().is_some());
+    let line = finished().unwrap();
+    assert!(
+        line.to_string().contains(r#""request_id":"the-slow-one""#),
+        "{line}"
     );
 }

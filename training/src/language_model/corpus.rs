@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 /// Ends each document of the training stream, and stands before the first token of each.
 pub const END: &str = "<|endoftext|>";
 
+/// What [`Corpus::checksum`] gives for the lock file beside the recipe.
+pub const CHECKSUM: &str = "05e511bfe95c46ed1135582f2d8931281eebc37ed46db4bcb19704fda6bc1937";
+
 /// One file in this many is held out.
 const HELD_OUT_ONE_IN: usize = 20;
 
@@ -87,9 +90,9 @@ impl Corpus {
         if !prose.is_empty() {
             let document = join(&prose);
             if held_out {
-                self.held_out.push(document)
+                self.held_out.push(document);
             } else {
-                self.training.push(document)
+                self.training.push(document);
             }
         }
         self.training.append(&mut conversations);
@@ -121,7 +124,7 @@ impl Corpus {
         let cut: Vec<&str> = self
             .held_out
             .iter()
-            .map(|text| &text[..text.floor_char_boundary(LONGEST)])
+            .map(|text| cut_at(text, LONGEST))
             .collect();
         let total: usize = cut.iter().map(|text| text.len()).sum();
         let mut taken = 0;
@@ -142,6 +145,14 @@ impl Corpus {
 #[must_use]
 pub fn manifest() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/Cargo.toml")
+}
+
+/// The start of a text, at most `longest` bytes of it and no broken character.
+fn cut_at(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Joins paragraphs as text: list items on lines of their own, an empty line between the rest.

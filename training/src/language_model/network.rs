@@ -161,6 +161,10 @@ impl Network {
     /// # Errors
     ///
     /// When a token is not in the vocabulary.
+    ///
+    /// # Panics
+    ///
+    /// Never: both constructors make every parameter that the layout lists.
     pub fn logits(&self, tokens: &[u32], length: usize) -> Result<Tensor> {
         let Shape { width, heads, .. } = self.shape;
         let split = Heads {
@@ -185,7 +189,7 @@ impl Network {
         let mut next = || {
             parameters
                 .next()
-                .expect("as many parameters as the layout lists")
+                .expect("both constructors follow the layout, which lists them all")
         };
         let embedding = next();
         let index = Tensor::from_slice(tokens, tokens.len(), &Device::Cpu)?;
@@ -211,6 +215,10 @@ impl Network {
     /// # Errors
     ///
     /// When a token is not in the vocabulary.
+    ///
+    /// # Panics
+    ///
+    /// Never: both constructors make every parameter that the layout lists.
     pub fn surprise(&self, tokens: &[u32], targets: &[u32], length: usize) -> Result<Tensor> {
         let logits = self.logits(tokens, length)?.to_dtype(DType::F32)?;
         Ok(logits.apply_op1(Surprise {

@@ -22,6 +22,7 @@ use crate::{
     load::{self, Arrivals, Pace, Plan, Target},
     ports::Ports,
     terminal::Palette,
+    ticker::Ticker,
 };
 
 /// Where the demo's orchestrator listens: its API, then its metrics.
@@ -74,7 +75,9 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         std::io::Write::write_all(&mut stdout(), text.as_bytes())
             .context("can't write to the terminal")?;
         serve::write(&addresses, args.addresses.as_deref())?;
+        let ticker = Ticker::start(service.pipeline().recorder());
         ending::end(args.duration).await?;
+        drop(ticker);
         if let Some(load) = load {
             load.abort();
             // The load's own report is for `inferometer load`; the demo's numbers are in its scrape.

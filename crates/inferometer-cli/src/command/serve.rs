@@ -28,8 +28,8 @@ use crate::{
     models, ports,
 };
 
-/// How long requests under way may go on once the program is told to end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests under way may go on once the program is told to end: less than the 10 s after which a container is killed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Runs one service until Ctrl-C.
 ///

@@ -83,7 +83,6 @@ macro_rules! record {
     ($($type:ty),*) => {$(
         impl<S: LabelValue> $type {
             /// Enters `state`, and leaves the one before.
-            #[expect(clippy::needless_pass_by_value, reason = "a state is a small enum")]
             pub fn set(&self, state: S) {
                 if self.0.family.enabled {
                     self.0.cell().current.store(state.index(), Relaxed);
@@ -104,9 +103,9 @@ impl<S: LabelValue, L: LabelSet> Metric for StateSet<S, L> {
         const {
             assert!(
                 S::VALUES.is_some(),
-                "a state set needs an enum that derives LabelValue"
-            )
-        };
+                "a state is an enum that derives LabelValue"
+            );
+        }
         let mut descriptor = describe::<L>(spec, namespace, Kind::StateSet, "");
         descriptor.labels.push(LabelDescriptor {
             name: descriptor.name.clone().into(),

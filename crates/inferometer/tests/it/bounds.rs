@@ -116,7 +116,7 @@ fn a_value_spelled_other_shares_the_series_and_is_never_counted_as_dropped() {
                 customer,
                 shard: 0,
             })
-            .inc()
+            .inc();
     };
     count(OVERFLOW);
     for customer in ["ada", "bob", "cid"] {
@@ -232,6 +232,7 @@ fn closed_sets_start_at_zero_and_open_ones_are_absent() {
         tier: Tier,
     }
     #[derive(MetricSet)]
+    #[expect(dead_code, reason = "declared only")]
     struct Closed {
         /// Closed counts.
         closed: Counter<ByTier>,

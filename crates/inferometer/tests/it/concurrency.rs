@@ -44,7 +44,7 @@ fn what_threads_record_is_conserved_and_no_counter_falls_while_scraping() {
     let registry = Registry::new();
     let set: Busy = registry.register().unwrap();
     let done = AtomicBool::new(false);
-    let start = Barrier::new(THREADS as usize + 1);
+    let start = Barrier::new(usize::try_from(THREADS).unwrap() + 1);
     thread::scope(|scope| {
         let scraper = scope.spawn(|| {
             start.wait();

@@ -453,10 +453,11 @@ fn a_set_is_registered_whole_or_not_at_all() {
         #[metric(name = "not fine")]
         broken: Gauge,
     });
-    set!(Fine {
-        #[doc = "x"]
+    #[derive(MetricSet)]
+    struct Fine {
+        /// x
         fine: Counter,
-    });
+    }
     let registry = Registry::new();
     let before = registry.encode_text();
     assert!(registry.register::<Half>().is_err());

@@ -283,7 +283,7 @@ fn a_request_is_counted_though_the_services_own_recording_panics() {
         (1, 0)
     );
     let begun = catch_unwind(AssertUnwindSafe(|| {
-        Request::admit(&faulty).begin(Stage::Second)
+        Request::admit(&faulty).begin(Stage::Second);
     }));
     assert!(begun.is_err());
     assert_eq!(

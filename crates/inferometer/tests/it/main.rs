@@ -1,5 +1,7 @@
 //! The core as its users see it: what is declared, what is recorded, and what a scrape prints.
 
+#![expect(clippy::panic, reason = "what the tests share fails as they do")]
+
 mod aborted;
 mod bounds;
 mod concurrency;

@@ -106,6 +106,8 @@ impl Answer {
         }
         let event = match timeout_at(self.deadline.into(), self.events.recv()).await {
             Ok(Some(event)) => event,
+            // A stage that ends a request at its deadline can't say so to a reader who has left no room for it.
+            Ok(None) if Instant::now() >= self.deadline => too_late(),
             Ok(None) => Event::Failed(Failure {
                 reason: FailureReason::Worker(ErrorType::Panic),
                 message: "the request was broken off inside the service; its log says why".into(),
@@ -113,15 +115,17 @@ impl Answer {
             Err(_) => {
                 self.departure.time_out();
                 // A stage may have ended the request at the same moment.
-                self.events.try_recv().unwrap_or_else(|_| {
-                    Event::Failed(Failure {
-                        reason: FailureReason::Timeout,
-                        message: "the deadline passed; allow more time, or send less load".into(),
-                    })
-                })
+                self.events.try_recv().unwrap_or_else(|_| too_late())
             }
         };
         self.over = !matches!(event, Event::Text(_));
         Some(event)
     }
+}
+
+fn too_late() -> Event {
+    Event::Failed(Failure {
+        reason: FailureReason::Timeout,
+        message: "the deadline passed; allow more time, or send less load".into(),
+    })
 }

@@ -8,6 +8,7 @@ use std::{
 use inferometer::lifecycle::{Outcome, Request, StageTimer};
 use inferometer_catalog::orchestrator::{ErrorType, Recorder, Stage};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::{
     departure::Whereabouts,
@@ -25,6 +26,8 @@ pub(super) struct Job {
     pub(super) request: Request<Recorder>,
     pub(super) whereabouts: Arc<Whereabouts>,
     pub(super) ask: PromptRequest,
+    /// The span of whoever asked, so that a log line of a later stage names the request.
+    pub(super) span: Span,
     pub(super) deadline: Instant,
     pub(super) events: mpsc::Sender<Event>,
     /// What rag found.
@@ -159,6 +162,11 @@ impl Job {
         reason: FailureReason,
         message: String,
     ) -> Failure {
+        // A worker that sees the client leave fails for that reason: the request was given up, and nothing failed.
+        if self.whereabouts.left() {
+            self.left(stage);
+            return Failure { reason, message };
+        }
         let metrics = self.request.metrics();
         let outcome = match reason {
             FailureReason::Shed { stage, .. } => {

@@ -20,6 +20,7 @@ use inferometer_catalog::orchestrator::{
 };
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::{
     deliver::deliver,
@@ -351,6 +352,7 @@ impl Pipeline {
             request,
             whereabouts: Arc::clone(&whereabouts),
             ask,
+            span: Span::current(),
             deadline,
             events,
             passages: Vec::new(),
@@ -486,7 +488,8 @@ async fn dispatch(queue: &JobQueue, shared: &Arc<Shared>) {
             return;
         }
         for job in batch.drain(..) {
-            let mut generation = Box::pin(generate(Arc::clone(shared), job));
+            let span = job.span.clone();
+            let mut generation = Box::pin(generate(Arc::clone(shared), job).instrument(span));
             if poll!(&mut generation).is_ready() {
                 continue;
             }

@@ -2,3 +2,18 @@
 
 mod gate;
 mod pipeline;
+
+#[cfg(feature = "metrics-server")]
+mod isolation;
+#[cfg(feature = "metrics-server")]
+mod openai;
+#[cfg(feature = "metrics-server")]
+mod refusals;
+#[cfg(feature = "metrics-server")]
+mod scrape;
+#[cfg(feature = "metrics-server")]
+mod served;
+#[cfg(feature = "metrics-server")]
+mod sockets;
+#[cfg(feature = "metrics-server")]
+mod upstreams;

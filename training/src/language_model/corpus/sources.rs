@@ -111,7 +111,7 @@ pub fn prose_files(source: &Source) -> Result<Vec<PathBuf>> {
                 .path();
             let below = path
                 .strip_prefix(&source.root)
-                .expect("found below the root")
+                .with_context(|| format!("{} is outside its crate", path.display()))?
                 .to_path_buf();
             let inside_sources = below.starts_with("src") || below.starts_with("docs");
             if path.is_dir() {
