@@ -180,7 +180,8 @@ def judge(body, content_type):
         families = parse(text, media)
     except ValueError as error:
         return None, [*complaints, f"{type(error).__name__}: {error}"]
-    restore_counter_names(families, declared(text, "TYPE"))
+    if media == TEXT:
+        restore_counter_names(families, declared(text, "TYPE"))
     complaints += body_complaints(text, media)
     for family in families:
         complaints += family_complaints(family)

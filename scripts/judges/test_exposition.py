@@ -49,7 +49,8 @@ class Sound(unittest.TestCase):
     def test_openmetrics_is_accepted_with_unit_and_exemplar(self):
         summary, found = judge(OPENMETRICS.encode(), OPENMETRICS_TYPE)
         self.assertEqual(found, [])
-        wait = summary["families"][2]
+        jobs, _, wait = summary["families"]
+        self.assertEqual(jobs["samples"][0]["name"], "jobs_total")
         self.assertEqual(wait["unit"], "seconds")
         self.assertEqual(wait["samples"][0]["exemplar"], {"labels": {"trace_id": "abc"}, "value": "0.25"})
 

@@ -2,17 +2,14 @@
 //!
 //! Seven names are the system's contract; the rest is what it takes to see where a prompt's time went.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod recorder;
 
 use inferometer::{
-    AdditiveGauge, Counter, Gauge, Histogram, LabelSet, LabelValue, MetricSet, Registry, buckets,
-    lifecycle::{Lifecycle, Outcome, RequestCounts, Summary},
+    AdditiveGauge, Counter, Gauge, Histogram, LabelSet, LabelValue, MetricSet, buckets,
+    lifecycle::RequestCounts,
 };
 
-use crate::clock::UnixClock;
+pub use recorder::{Objective, Recorder, RequestContext};
 
 /// A stage of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, LabelValue)]
@@ -248,162 +245,4 @@ pub struct Orchestrator {
     /// Secrets that were taken out of answers.
     #[metric(name = "orchestrator_redactions_total")]
     pub redactions: Counter,
-}
-
-/// What a request must hold to count as good.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Objective {
-    /// The longest time to the first token.
-    pub time_to_first_token: Option<Duration>,
-    /// The longest time from arrival to end.
-    pub request_duration: Option<Duration>,
-}
-
-impl Objective {
-    /// Whether a request with this summary holds it: answered in full, and every limit that is set is kept.
-    pub fn holds(&self, summary: &Summary) -> bool {
-        let first = match (self.time_to_first_token, summary.time_to_first_token) {
-            (Some(limit), Some(time)) => time <= limit,
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        summary.outcome == Outcome::Ok
-            && first
-            && self
-                .request_duration
-                .is_none_or(|limit| summary.duration <= limit)
-    }
-}
-
-/// The orchestrator's metrics as its requests see them: handles found once, and the objective.
-#[derive(Debug)]
-pub struct Recorder {
-    /// The metrics.
-    pub metrics: Orchestrator,
-    objective: Objective,
-    clock: UnixClock,
-    without_session: Histogram,
-    enabled: bool,
-}
-
-impl Recorder {
-    /// Declares the metrics in `registry`.
-    ///
-    /// # Errors
-    /// When the registry has metrics of these names already.
-    pub fn register(
-        registry: &Registry,
-        objective: Objective,
-    ) -> Result<Self, inferometer::RegisterError> {
-        let metrics: Orchestrator = registry.register()?;
-        let limits = [
-            (
-                objective.time_to_first_token,
-                &metrics.objective_time_to_first_token,
-            ),
-            (
-                objective.request_duration,
-                &metrics.objective_request_duration,
-            ),
-        ];
-        for (limit, gauge) in limits {
-            if let Some(limit) = limit {
-                gauge.set(limit.as_secs_f64());
-            }
-        }
-        Ok(Self {
-            without_session: metrics.request_duration.series(BySession {
-                session: NO_SESSION,
-            }),
-            metrics,
-            objective,
-            clock: UnixClock::start(),
-            enabled: registry.enabled(),
-        })
-    }
-
-    /// Whether anything is recorded.
-    pub fn enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// A request failed in `stage`.
-    pub fn failed(&self, stage: Stage, error_type: ErrorType) {
-        self.metrics
-            .errors
-            .with(ByError { stage, error_type })
-            .inc();
-    }
-
-    /// A request was turned away at `stage`.
-    pub fn shed(&self, stage: Stage) {
-        self.metrics.requests_shed.with(ByStage { stage }).inc();
-    }
-}
-
-/// What a request carries for its labels.
-#[derive(Clone, Debug, Default)]
-pub struct RequestContext {
-    /// The conversation it belongs to.
-    pub session: Option<Arc<str>>,
-}
-
-impl Lifecycle for Recorder {
-    type Stage = Stage;
-    type Context = RequestContext;
-
-    fn counts(&self) -> &RequestCounts {
-        &self.metrics.counts
-    }
-
-    fn waited(&self, stage: Stage, wait: Duration) {
-        self.metrics
-            .queue_wait
-            .with(ByStage { stage })
-            .observe_duration(wait);
-    }
-
-    fn stage_ended(&self, stage: Stage, duration: Duration) {
-        self.metrics
-            .stage_duration
-            .with(ByStage { stage })
-            .observe_duration(duration);
-        self.metrics.requests.with(ByStage { stage }).inc();
-    }
-
-    fn progressed(&self, stage: Stage, at: Instant) {
-        self.metrics
-            .stage_last_progress
-            .with(ByStage { stage })
-            .set(self.clock.seconds(at));
-    }
-
-    fn first_token(&self, since_start: Duration) {
-        self.metrics
-            .time_to_first_token
-            .observe_duration(since_start);
-    }
-
-    fn next_tokens(&self, gap: Duration, tokens: u32) {
-        self.metrics
-            .inter_token_latency
-            .observe_times(gap.as_secs_f64(), tokens.into());
-    }
-
-    fn finished(&self, context: &RequestContext, summary: &Summary) {
-        match context.session.as_deref() {
-            Some(session) => self
-                .metrics
-                .request_duration
-                .with(BySession { session })
-                .observe_duration(summary.duration),
-            None => self.without_session.observe_duration(summary.duration),
-        }
-        if let Some(time) = summary.time_per_output_token {
-            self.metrics.time_per_output_token.observe_duration(time);
-        }
-        if self.objective.holds(summary) {
-            self.metrics.requests_within_objective.inc();
-        }
-    }
 }
