@@ -25,7 +25,7 @@ use vocabulary::{SPECIAL, Vocabulary};
 #[derive(Debug, Args)]
 pub struct Options {
     /// Optimizer steps; 0 writes a model that knows nothing, which is enough to try a loader on.
-    #[arg(long, default_value_t = 800)]
+    #[arg(long, default_value_t = 4_000)]
     steps: usize,
     /// Where to write the GGUF file.
     #[arg(

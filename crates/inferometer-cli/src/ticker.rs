@@ -22,6 +22,9 @@ pub struct Ticker {
 
 impl Ticker {
     /// Starts to show what `recorder` counts, on the runtime that calls it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn start(recorder: &Arc<Recorder>) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self {

@@ -6,7 +6,7 @@
 //! | `GET /health` | 200 or 503 with `{"status":"healthy"}` or `{"status":"unhealthy","reason":"…"}` |
 
 use std::{
-    future::{Future, IntoFuture as _, pending},
+    future::{IntoFuture as _, pending},
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -208,11 +208,9 @@ async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver
 }
 
 /// The moment when a drain has taken long enough.
-fn after(draining: oneshot::Receiver<()>) -> impl Future<Output = ()> {
-    async {
-        let _ = draining.await;
-        tokio::time::sleep(DRAIN).await;
-    }
+async fn after(draining: oneshot::Receiver<()>) {
+    let _ = draining.await;
+    tokio::time::sleep(DRAIN).await;
 }
 
 async fn metrics(State(server): State<MetricsServer>, headers: HeaderMap) -> Response {

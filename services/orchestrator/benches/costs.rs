@@ -67,14 +67,20 @@ fn main() {
     }
     println!("resident at the start: {:.1} MB", resident());
     for what in what {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small count"
+        )]
         compare(what, Duration::from_secs_f64(seconds), pairs as usize);
     }
 }
 
 fn compare(what: What, length: Duration, pairs: usize) {
     let run = |enabled| match what {
-        What::Pipeline => in_process(length, enabled, 256, || Arc::new(ScriptedWorker::new(Script::default()))),
+        What::Pipeline => in_process(length, enabled, 256, || {
+            Arc::new(ScriptedWorker::new(Script::default()))
+        }),
         What::Http => over_http(length, enabled),
         What::Local => in_process(length, enabled, 2, || {
             Arc::new(LocalWorker::embedded(Settings::default()).expect("the built-in model loads"))
@@ -85,12 +91,19 @@ fn compare(what: What, length: Duration, pairs: usize) {
     for pair in 0..pairs {
         let first_on = pair % 2 == 0;
         let (first, second) = (run(first_on), run(!first_on));
-        let (on, off) = if first_on { (first, second) } else { (second, first) };
+        let (on, off) = if first_on {
+            (first, second)
+        } else {
+            (second, first)
+        };
         rates.push(on.rate);
         costs.push(on.cpu * 1e6);
         ratios.push((on.cpu / off.cpu - 1.0) * 100.0);
     }
-    println!("{what:?}, {pairs} pairs of {length:?}, resident {:.1} MB", resident());
+    println!(
+        "{what:?}, {pairs} pairs of {length:?}, resident {:.1} MB",
+        resident()
+    );
     println!("  requests/s, metrics on        {}", spread(&mut rates));
     println!("  µs of CPU a request           {}", spread(&mut costs));
     println!("  CPU on against off, %         {}", spread(&mut ratios));
@@ -108,7 +121,10 @@ fn spread(values: &mut [f64]) -> String {
     )]
     let reach = (0.98 * (values.len() as f64).sqrt()).ceil() as usize;
     let middle = last / 2;
-    let (low, high) = (values[middle.saturating_sub(reach)], values[(middle + reach).min(last)]);
+    let (low, high) = (
+        values[middle.saturating_sub(reach)],
+        values[(middle + reach).min(last)],
+    );
     format!(
         "median {:.2} (95 % interval {low:.2} to {high:.2}; quartiles {:.2}, {:.2})",
         values[middle],
@@ -127,40 +143,71 @@ impl Measured {
     fn new(requests: u64, start: Instant, cpu: f64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
         let requests = requests as f64;
-        Self { rate: requests / start.elapsed().as_secs_f64(), cpu: (cpu_seconds() - cpu) / requests }
+        Self {
+            rate: requests / start.elapsed().as_secs_f64(),
+            cpu: (cpu_seconds() - cpu) / requests,
+        }
     }
 }
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn registry(enabled: bool) -> Registry {
-    if enabled { Registry::new() } else { Registry::disabled() }
+    if enabled {
+        Registry::new()
+    } else {
+        Registry::disabled()
+    }
 }
 
 fn config() -> PipelineConfig {
-    let library = Library::from_documents([("line.md", "A queue holds what waits for a worker.")], 200);
-    PipelineConfig { library: Arc::new(library), ..PipelineConfig::default() }
+    let library =
+        Library::from_documents([("line.md", "A queue holds what waits for a worker.")], 200);
+    PipelineConfig {
+        library: Arc::new(library),
+        ..PipelineConfig::default()
+    }
 }
 
 fn check(pipeline: &Pipeline, enabled: bool, requests: u64) {
     let counts = &pipeline.recorder().metrics.counts;
     if enabled {
-        assert_eq!(counts.started(), counts.finished_in_all(), "every request ends once");
+        assert_eq!(
+            counts.started(),
+            counts.finished_in_all(),
+            "every request ends once"
+        );
         assert_eq!(counts.started(), requests, "every request is counted");
     }
 }
 
-fn in_process(length: Duration, enabled: bool, under_way: usize, worker: impl FnOnce() -> Arc<dyn Worker>) -> Measured {
+fn in_process(
+    length: Duration,
+    enabled: bool,
+    under_way: usize,
+    worker: impl FnOnce() -> Arc<dyn Worker>,
+) -> Measured {
     let worker = worker();
     runtime().block_on(async move {
-        let pipeline = Pipeline::start(config(), vec![worker], &registry(enabled)).expect("a pipeline");
+        let pipeline =
+            Pipeline::start(config(), vec![worker], &registry(enabled)).expect("a pipeline");
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(AtomicU64::new(0));
         let (start, cpu) = (Instant::now(), cpu_seconds());
         let clients: Vec<_> = (0..under_way)
-            .map(|_| tokio::spawn(client(pipeline.clone(), Arc::clone(&stop), Arc::clone(&done))))
+            .map(|_| {
+                tokio::spawn(client(
+                    pipeline.clone(),
+                    Arc::clone(&stop),
+                    Arc::clone(&done),
+                ))
+            })
             .collect();
         tokio::time::sleep(length).await;
         stop.store(true, Ordering::Relaxed);
@@ -176,13 +223,22 @@ fn in_process(length: Duration, enabled: bool, under_way: usize, worker: impl Fn
 
 async fn client(pipeline: Pipeline, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) {
     let stops: Arc<[String]> = Arc::new([]);
-    let messages = vec![Message { role: "user".into(), content: QUESTION.into() }];
+    let messages = vec![Message {
+        role: "user".into(),
+        content: QUESTION.into(),
+    }];
     while !stop.load(Ordering::Relaxed) {
         let request = PromptRequest {
             session: None,
             model: None,
             messages: messages.clone(),
-            sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0, max_tokens: 16, stop: Arc::clone(&stops) },
+            sampling: Sampling {
+                temperature: 0.0,
+                top_p: 1.0,
+                seed: 0,
+                max_tokens: 16,
+                stop: Arc::clone(&stops),
+            },
             timeout: None,
         };
         let mut answer = pipeline.submit(request).expect("there is a place");
@@ -206,19 +262,35 @@ fn over_http(length: Duration, enabled: bool) -> Measured {
     let runtime = runtime();
     let worker: Arc<dyn Worker> = Arc::new(ScriptedWorker::new(Script::default()));
     let service = runtime.block_on(async {
-        let config = ServiceConfig { pipeline: config(), workers: vec![worker], limits: ApiLimits::default() };
-        Service::start(config, Listeners::on_free_ports().expect("ports"), registry(enabled)).expect("a service")
+        let config = ServiceConfig {
+            pipeline: config(),
+            workers: vec![worker],
+            limits: ApiLimits::default(),
+        };
+        Service::start(
+            config,
+            Listeners::on_free_ports().expect("ports"),
+            registry(enabled),
+        )
+        .expect("a service")
     });
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let output = Command::new("wrk")
-        .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{}s", length.as_secs().max(1)), "-s"])
+        .args([
+            "-t1",
+            &format!("-c{CONNECTIONS}"),
+            &format!("-d{}s", length.as_secs().max(1)),
+            "-s",
+        ])
         .arg(script.path())
         .arg(format!("http://{}/v1/chat/completions", service.api()))
         .output()
         .expect("wrk runs; scripts/setup installs it");
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let told = |name: &str| -> u64 {
-        let value = output.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok());
+        let value = output
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name)?.parse().ok());
         value.unwrap_or_else(|| panic!("wrk says {name}: {output}"))
     };
     assert_eq!(told("errors="), 0, "every request is answered with 200");
@@ -242,7 +314,13 @@ fn cpu_seconds() -> f64 {
 /// The resident memory of this process, in MB.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    let kilobytes = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    });
     let kilobytes: f64 = kilobytes.unwrap_or(f64::NAN);
     kilobytes / 1e3
 }

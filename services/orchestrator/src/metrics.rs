@@ -66,7 +66,7 @@ fn stage(name: &str, record: impl FnOnce(&Recorder, Stage)) {
 /// `stage` has processed `count` requests.
 pub fn record_throughput(stage: &str, count: u64) {
     self::stage(stage, |recorder, stage| {
-        recorder.metrics.requests.with(ByStage { stage }).add(count)
+        recorder.metrics.requests.with(ByStage { stage }).add(count);
     });
 }
 
@@ -92,7 +92,7 @@ pub fn record_queue_depth(stage: &str, depth: usize) {
             .metrics
             .queue_depth
             .with(ByStage { stage })
-            .set(depth as f64)
+            .set(depth as f64);
     });
 }
 

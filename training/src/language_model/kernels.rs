@@ -14,7 +14,7 @@ fn done(data: Vec<f32>, shape: &Shape) -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(data), shape.clone()))
 }
 
-/// `e^x` by range reduction and a polynomial, exact to about 1e-7, in a form that compilers turn into vectors.
+/// `e^x` by range reduction and a polynomial of degree six, in a form that compilers turn into vectors.
 #[inline(always)]
 #[expect(
     clippy::cast_possible_truncation,

@@ -1,7 +1,7 @@
 //! The optimizer: Muon for the matrices inside the layers, Adam for the embedding and the norms.
 //!
-//! Muon (momentum, then the nearest orthogonal matrix by a Newton–Schulz iteration) needs about half the tokens that
-//! Adam needs here. All state is open, so that a checkpoint can hold it.
+//! Muon is momentum, then the nearest orthogonal matrix by a Newton–Schulz iteration. All state is open, so that a
+//! checkpoint can hold it.
 
 use anyhow::Result;
 use candle_core::backprop::GradStore;

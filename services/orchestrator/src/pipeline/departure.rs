@@ -22,7 +22,6 @@ pub(super) struct Whereabouts {
     place: Mutex<Place>,
     timed_out: AtomicBool,
     pub(super) cancel: CancellationToken,
-    active: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -33,8 +32,7 @@ struct Place {
 }
 
 impl Whereabouts {
-    pub(super) fn new(active: &Arc<AtomicUsize>, cancel: CancellationToken) -> Self {
-        active.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new(cancel: CancellationToken) -> Self {
         Self {
             place: Mutex::new(Place {
                 stage: Stage::Rag,
@@ -43,7 +41,6 @@ impl Whereabouts {
             }),
             timed_out: AtomicBool::new(false),
             cancel,
-            active: Arc::clone(active),
         }
     }
 
@@ -100,9 +97,20 @@ impl Whereabouts {
     }
 }
 
-impl Drop for Whereabouts {
+/// Counts a request as active until its job is done, whether or not its client has read the answer.
+#[derive(Debug)]
+pub(super) struct Active(Arc<AtomicUsize>);
+
+impl Active {
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Active {
     fn drop(&mut self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

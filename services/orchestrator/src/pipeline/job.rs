@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use super::{
-    departure::Whereabouts,
+    departure::{Active, Whereabouts},
     exchange::{Event, Failure, FailureReason, PromptRequest},
 };
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct Job {
     pub(super) request: Request<Recorder>,
     pub(super) whereabouts: Arc<Whereabouts>,
+    pub(super) _active: Active,
     pub(super) ask: PromptRequest,
     /// The span of whoever asked, so that a log line of a later stage names the request.
     pub(super) span: Span,

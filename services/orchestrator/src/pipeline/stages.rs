@@ -24,7 +24,7 @@ use tracing::{Instrument as _, Span};
 
 use super::{
     deliver::deliver,
-    departure::{Departure, JobQueue, Whereabouts},
+    departure::{Active, Departure, JobQueue, Whereabouts},
     exchange::{Answer, Failure, FailureReason, PromptRequest},
     generate::generate,
     job::{Job, name},
@@ -345,12 +345,13 @@ impl Pipeline {
         let limit = ask.timeout.unwrap_or(config.timeout).min(config.timeout);
         let deadline = now + limit;
         let cancel = CancellationToken::new();
-        let whereabouts = Arc::new(Whereabouts::new(&shared.active, cancel));
+        let whereabouts = Arc::new(Whereabouts::new(cancel));
         let (events, received) = mpsc::channel(EVENTS);
         request.enqueue_at(Stage::Rag, now);
         let job = Box::new(Job {
             request,
             whereabouts: Arc::clone(&whereabouts),
+            _active: Active::new(&shared.active),
             ask,
             span: Span::current(),
             deadline,
@@ -414,7 +415,7 @@ impl Pipeline {
         &self.shared.recorder
     }
 
-    /// Requests that have been taken in and not let go of.
+    /// Requests that have been taken in and haven't ended.
     pub fn active(&self) -> usize {
         self.shared.active.load(Ordering::Relaxed)
     }

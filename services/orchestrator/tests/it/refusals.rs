@@ -182,9 +182,12 @@ async fn a_service_that_shuts_down_says_so_and_ends_what_is_under_way() {
     let gate = Arc::new(Gate::new());
     let served = Served::by(vec![Arc::clone(&gate) as Arc<dyn Worker>]);
     let under_way = served.ask("", &question(2, true)).await;
-    // Connected before the end, so that there is somebody to answer.
+    // Begun before the end: its head was read, and its body is waited for.
     let mut late = Client::connect(served.0.api()).await;
-    late.send("POST /v1/chat/completions HTTP/1.1\r\n").await;
+    let request = chat("expect: 100-continue\r\n", &question(2, true).to_string());
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    late.send(format!("{head}\r\n\r\n")).await;
+    late.read_until("100 Continue\r\n\r\n", 1).await;
     served
         .until("one generates", |scrape| {
             scrape.sum("orchestrator_generations_in_flight") == 1.0
@@ -201,8 +204,7 @@ async fn a_service_that_shuts_down_says_so_and_ends_what_is_under_way() {
             .unwrap()
             .unwrap();
     assert_eq!(seen.status, 503);
-    let request = chat("", &question(2, true).to_string());
-    late.send(request.split_once("\r\n").unwrap().1).await;
+    late.send(body).await;
     let turned_away = late.reply().await;
     assert_eq!(turned_away.status, 503);
     assert_eq!(turned_away.error().1, "shutting_down");

@@ -275,6 +275,9 @@ pub(crate) struct Reply {
 impl Reply {
     fn parse(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).unwrap();
+        let text = text
+            .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
+            .unwrap_or(text);
         let (head, rest) = text
             .split_once("\r\n\r\n")
             .unwrap_or_else(|| panic!("no whole head: {text:?}"));
