@@ -220,8 +220,10 @@ impl Watched {
                     assert!(number, "{name} is no number: {found:?}");
                 }
                 "empty while the service is up" => assert_eq!(found, [], "{name}: {query}"),
-                "empty while all is well" => firing.extend((!found.is_empty()).then_some(name)),
-                other => panic!("no section is called {other}"),
+                alerts => {
+                    assert_eq!(alerts, "empty while all is well", "{name} is in no section");
+                    firing.extend((!found.is_empty()).then_some(name));
+                }
             }
             asked += 1;
             self.judge(

@@ -6,6 +6,8 @@
 //!
 //! Prompts flow until Ctrl-C. `METRICS_ADDRESS` sets another address, `PROMPTS` ends it after so many.
 
+#![expect(clippy::print_stdout, reason = "an example for the terminal")]
+
 use std::{sync::Arc, time::Duration};
 
 use orchestrator::{
