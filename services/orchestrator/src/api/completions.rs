@@ -64,7 +64,7 @@ enum Ready<A> {
 /// An answer under way.
 pub(super) struct Started<A> {
     pub(super) answer: A,
-    /// The model as the client named it.
+    /// The model that answers.
     pub(super) model: Arc<str>,
     pub(super) include_usage: bool,
 }
@@ -78,7 +78,7 @@ async fn serve<P: Prompts>(
     let (ask, options) = read(api, request)
         .await
         .inspect_err(|_| api.prompts.refuse())?;
-    let model = ask.model.clone().unwrap_or_else(|| "default".into());
+    let asked = ask.model.clone();
     let mut answer = api.prompts.submit(ask)?;
     if id.is_none() {
         journal.name(answer.id());
@@ -91,8 +91,8 @@ async fn serve<P: Prompts>(
             Some(first) => Ok(Ready::Stream(
                 first,
                 Started {
+                    model: model(&answer, asked),
                     answer,
-                    model,
                     include_usage: options.include_usage,
                 },
             )),
@@ -108,7 +108,7 @@ async fn serve<P: Prompts>(
                 let heading = Heading {
                     id: answer.id(),
                     created: unix_time(SystemTime::now()),
-                    model: &model,
+                    model: &model(&answer, asked),
                 };
                 let mut response = Response::new(Body::from(heading.completion(&text, &finished)));
                 response.headers_mut().insert(
@@ -121,6 +121,11 @@ async fn serve<P: Prompts>(
             None => return Err(ApiError::broken_off()),
         }
     }
+}
+
+/// The model that answered, or else the one that was asked for.
+fn model(answer: &impl Events, asked: Option<Arc<str>>) -> Arc<str> {
+    answer.model().or(asked).unwrap_or_else(|| "default".into())
 }
 
 /// How the answer is to come.

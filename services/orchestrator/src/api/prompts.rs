@@ -27,6 +27,11 @@ pub trait Events: Send + 'static {
     /// The request's id.
     fn id(&self) -> &Arc<str>;
 
+    /// The model that answers, once that is known: with the first event at the latest.
+    fn model(&self) -> Option<Arc<str>> {
+        None
+    }
+
     /// The next event; `None` after the last. A future dropped before it was ready loses no event.
     fn next(&mut self) -> impl Future<Output = Option<Event>> + Send;
 }
@@ -50,6 +55,10 @@ impl Prompts for Pipeline {
 impl Events for Answer {
     fn id(&self) -> &Arc<str> {
         Self::id(self)
+    }
+
+    fn model(&self) -> Option<Arc<str>> {
+        Self::model(self)
     }
 
     fn next(&mut self) -> impl Future<Output = Option<Event>> + Send {

@@ -1,7 +1,7 @@
 //! How a request leaves before its end.
 
 use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
+    Arc, Mutex, OnceLock, PoisonError, Weak,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Whereabouts {
     /// The queue it waits in, if it waits.
     place: Mutex<Place>,
     timed_out: AtomicBool,
+    /// The model that answers, once that is settled.
+    pub(super) model: OnceLock<Arc<str>>,
     pub(super) cancel: CancellationToken,
 }
 
@@ -40,6 +42,7 @@ impl Whereabouts {
                 left: false,
             }),
             timed_out: AtomicBool::new(false),
+            model: OnceLock::new(),
             cancel,
         }
     }
@@ -121,6 +124,11 @@ pub struct Departure(Arc<Whereabouts>);
 impl Departure {
     pub(super) fn new(whereabouts: Arc<Whereabouts>) -> Self {
         Self(whereabouts)
+    }
+
+    /// The model that answers, once that is settled.
+    pub(super) fn model(&self) -> Option<&Arc<str>> {
+        self.0.model.get()
     }
 
     /// The deadline has passed for whoever asked.

@@ -97,6 +97,11 @@ impl Answer {
         &self.id
     }
 
+    /// The model that answers: the one asked for, or the one that the routing chose. Known with the first event at the latest.
+    pub fn model(&self) -> Option<Arc<str>> {
+        self.departure.model().cloned()
+    }
+
     /// The next event; `None` after `Done` or `Failed`.
     ///
     /// When the deadline passes meanwhile, the request ends wherever it is, and the event is a failure that says so.

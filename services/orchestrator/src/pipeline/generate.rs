@@ -106,7 +106,7 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
         live: worker_type != WorkerType::Openai,
     };
     let prompt = Prompt {
-        model: seat.worker.model().into(),
+        model: Arc::clone(&seat.model),
         messages: job.messages.clone(),
         sampling: job.ask.sampling.clone(),
         deadline: Some(deadline),
@@ -139,7 +139,7 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
                     pieces,
                     end: FlowEnd::Known(Err(error)),
                 };
-                hand_on(shared, job, flow);
+                hand_on(shared, seat, job, flow);
                 return Attempt::Over;
             }
             Err(_) => return Attempt::Failed(job, error),
@@ -152,7 +152,7 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
                 end: FlowEnd::Known(Ok(usage)),
             };
             job.request.end();
-            hand_on(shared, job, flow);
+            hand_on(shared, seat, job, flow);
             return Attempt::Over;
         }
         First::Piece(head) => head,
@@ -163,6 +163,7 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
     let (end, awaited) = oneshot::channel();
     hand_on(
         shared,
+        seat,
         job,
         Flow {
             head,
@@ -209,7 +210,9 @@ fn time_out(job: Box<Job>) {
     );
 }
 
-fn hand_on(shared: &Shared, mut job: Box<Job>, flow: Flow) {
+fn hand_on(shared: &Shared, seat: &Seat, mut job: Box<Job>, flow: Flow) {
+    // A request is handed on once, by the worker that answers it.
+    let _ = job.whereabouts.model.set(Arc::clone(&seat.model));
     job.flow = Some(flow);
     shared.enqueue(Stage::Post, job);
 }

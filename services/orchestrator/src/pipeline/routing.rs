@@ -25,6 +25,7 @@ pub(super) struct Pool {
 /// A worker and how many generations it may run.
 pub(super) struct Seat {
     pub(super) worker: Arc<dyn Worker>,
+    pub(super) model: Arc<str>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) concurrency: usize,
     /// Milliseconds after the epoch until which it rests.
@@ -51,8 +52,10 @@ impl Pool {
         let seat = |worker: Arc<dyn Worker>| {
             let concurrency = worker.concurrency().clamp(1, Semaphore::MAX_PERMITS);
             let slots = Arc::new(Semaphore::new(concurrency));
+            let model = worker.model().into();
             Seat {
                 worker,
+                model,
                 slots,
                 concurrency,
                 rests_until: AtomicU64::new(0),

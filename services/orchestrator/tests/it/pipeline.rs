@@ -238,7 +238,14 @@ async fn another_worker_takes_over_from_one_that_fails() {
         ..Gate::open()
     });
     let (pipeline, page) = start(small(8), vec![Arc::clone(&failing), Arc::new(Gate::open())]);
-    assert!(whole(pipeline.submit(ask(2)).unwrap()).await.1.is_ok());
+    let mut first = pipeline.submit(ask(2)).unwrap();
+    assert!(matches!(first.next().await, Some(Event::Text(_))));
+    assert_eq!(
+        first.model().as_deref(),
+        Some("gate"),
+        "the model that answers"
+    );
+    assert!(whole(first).await.1.is_ok());
     // The one that failed rests: the next request goes straight to the other.
     assert!(whole(pipeline.submit(ask(2)).unwrap()).await.1.is_ok());
     assert_eq!(failing.entered.load(SeqCst), 1);
