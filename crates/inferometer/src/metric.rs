@@ -1,5 +1,23 @@
 //! The kinds of metric, one file each, and what they share.
 
+/// How a metric with labels finds its series.
+macro_rules! finding {
+    ($metric:ident, $reference:ident) => {
+        impl<L: LabelSet> $metric<L> {
+            /// The series of `labels`, for a recording or two.
+            #[inline]
+            pub fn with(&self, labels: L::Of<'_>) -> $reference<'_> {
+                $reference(self.0.with(&labels))
+            }
+
+            /// The series of `labels`, to keep.
+            pub fn series(&self, labels: L::Of<'_>) -> $metric {
+                $metric(self.0.tie(&labels))
+            }
+        }
+    };
+}
+
 mod additive;
 mod counter;
 mod float_counter;

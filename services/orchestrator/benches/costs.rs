@@ -291,7 +291,7 @@ fn over_http(length: Duration, enabled: bool) -> Measured {
         let value = output
             .split_whitespace()
             .find_map(|word| word.strip_prefix(name)?.parse().ok());
-        value.unwrap_or_else(|| panic!("wrk says {name}: {output}"))
+        value.expect("wrk prints what its script says")
     };
     assert_eq!(told("errors="), 0, "every request is answered with 200");
     let measured = Measured::new(told("requests="), start, cpu);

@@ -62,22 +62,7 @@ impl Drop for InFlight {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a label set is written where it is used"
-)]
-impl<L: LabelSet> AdditiveGauge<L> {
-    /// The series of `labels`, for a recording or two.
-    #[inline]
-    pub fn with(&self, labels: L::Of<'_>) -> AdditiveGaugeRef<'_> {
-        AdditiveGaugeRef(self.0.with(&labels))
-    }
-
-    /// The series of `labels`, to keep.
-    pub fn series(&self, labels: L::Of<'_>) -> AdditiveGauge {
-        AdditiveGauge(self.0.tie(&labels))
-    }
-}
+finding!(AdditiveGauge, AdditiveGaugeRef);
 
 impl AdditiveGauge {
     /// Adds one until the guard is dropped.

@@ -44,22 +44,7 @@ pub struct Counter<L: LabelSet = ()>(Handle<Count, L>);
 #[derive(Debug)]
 pub struct CounterRef<'a>(Borrowed<'a, Count>);
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a label set is written where it is used"
-)]
-impl<L: LabelSet> Counter<L> {
-    /// The series of `labels`, for a recording or two.
-    #[inline]
-    pub fn with(&self, labels: L::Of<'_>) -> CounterRef<'_> {
-        CounterRef(self.0.with(&labels))
-    }
-
-    /// The series of `labels`, to keep.
-    pub fn series(&self, labels: L::Of<'_>) -> Counter {
-        Counter(self.0.tie(&labels))
-    }
-}
+finding!(Counter, CounterRef);
 
 macro_rules! record {
     ($type:ty) => {

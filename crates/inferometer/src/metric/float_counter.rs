@@ -49,22 +49,7 @@ pub struct FloatCounter<L: LabelSet = ()>(Handle<Sum, L>);
 #[derive(Debug)]
 pub struct FloatCounterRef<'a>(Borrowed<'a, Sum>);
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a label set is written where it is used"
-)]
-impl<L: LabelSet> FloatCounter<L> {
-    /// The series of `labels`, for a recording or two.
-    #[inline]
-    pub fn with(&self, labels: L::Of<'_>) -> FloatCounterRef<'_> {
-        FloatCounterRef(self.0.with(&labels))
-    }
-
-    /// The series of `labels`, to keep.
-    pub fn series(&self, labels: L::Of<'_>) -> FloatCounter {
-        FloatCounter(self.0.tie(&labels))
-    }
-}
+finding!(FloatCounter, FloatCounterRef);
 
 macro_rules! record {
     ($type:ty) => {

@@ -106,22 +106,7 @@ impl Drop for Tracking {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a label set is written where it is used"
-)]
-impl<L: LabelSet> Gauge<L> {
-    /// The series of `labels`, for a recording or two.
-    #[inline]
-    pub fn with(&self, labels: L::Of<'_>) -> GaugeRef<'_> {
-        GaugeRef(self.0.with(&labels))
-    }
-
-    /// The series of `labels`, to keep.
-    pub fn series(&self, labels: L::Of<'_>) -> Gauge {
-        Gauge(self.0.tie(&labels))
-    }
-}
+finding!(Gauge, GaugeRef);
 
 impl Gauge {
     /// Computes the value at each scrape, for as long as the [`Tracking`] lives. `None` leaves the series out.

@@ -87,22 +87,7 @@ impl HistogramCell {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a label set is written where it is used"
-)]
-impl<L: LabelSet> Histogram<L> {
-    /// The series of `labels`, for a recording or two.
-    #[inline]
-    pub fn with(&self, labels: L::Of<'_>) -> HistogramRef<'_> {
-        HistogramRef(self.0.with(&labels))
-    }
-
-    /// The series of `labels`, to keep.
-    pub fn series(&self, labels: L::Of<'_>) -> Histogram {
-        Histogram(self.0.tie(&labels))
-    }
-}
+finding!(Histogram, HistogramRef);
 
 impl Histogram {
     /// Observes the seconds until the timer is dropped.

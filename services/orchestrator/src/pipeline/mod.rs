@@ -25,6 +25,7 @@ mod polish;
 mod prepare;
 mod routing;
 mod stages;
+mod tasks;
 
 pub use departure::Departure;
 pub use exchange::{Answer, Event, Failure, FailureReason, Finished, PromptRequest};

@@ -2,7 +2,6 @@
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -10,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::poll;
 use inferometer::{
     Counter, Histogram, Registry, Tracking,
     lifecycle::{Outcome, Request},
@@ -20,17 +18,14 @@ use inferometer_catalog::orchestrator::{
 };
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 use super::{
-    deliver::deliver,
     departure::{Active, Departure, JobQueue, Whereabouts},
     exchange::{Answer, Failure, FailureReason, PromptRequest},
-    generate::generate,
     job::{Job, name},
-    polish::polish,
-    prepare::{assemble, retrieve},
     routing::{MOST_WORKERS, Pool},
+    tasks::run,
 };
 use crate::{
     assembly::{Assembler, SessionLimits, Sessions},
@@ -40,8 +35,6 @@ use crate::{
     worker::Worker,
 };
 
-/// How many requests a stage takes out of its queue at a time.
-const BATCH: usize = 64;
 /// How many events wait for a client that reads slowly, before delivery waits for it.
 const EVENTS: usize = 16;
 
@@ -128,7 +121,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    fn queue(&self, stage: Stage) -> &Arc<JobQueue> {
+    pub(super) fn queue(&self, stage: Stage) -> &Arc<JobQueue> {
         &self.queues[stage as usize]
     }
 
@@ -443,63 +436,4 @@ impl Pipeline {
 )]
 fn as_float(places: usize) -> f64 {
     places as f64
-}
-
-/// One stage: takes requests out of its queue until the queue is closed.
-async fn run(stage: Stage, shared: Arc<Shared>) {
-    let queue = Arc::clone(shared.queue(stage));
-    if stage == Stage::Inference {
-        return dispatch(&queue, &shared).await;
-    }
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.pop(&mut batch, BATCH).await {
-        for job in batch.drain(..) {
-            let work = || match stage {
-                Stage::Rag => retrieve(&shared, job),
-                Stage::Assemble => assemble(&shared, job),
-                Stage::Post => polish(&shared, job),
-                Stage::Inference | Stage::Stream => deliver(&shared, job),
-            };
-            // The request ends as panicked while the stack unwinds; the stage goes on with the next one.
-            if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                shared.recorder.failed(stage, ErrorType::Panic);
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Inference takes a request out of its queue only when a worker has room for it.
-async fn dispatch(queue: &JobQueue, shared: &Arc<Shared>) {
-    let slots: usize = shared
-        .pool
-        .seats()
-        .iter()
-        .map(|seat| seat.concurrency)
-        .sum();
-    let slots = Arc::new(tokio::sync::Semaphore::new(
-        slots.min(tokio::sync::Semaphore::MAX_PERMITS),
-    ));
-    let mut batch = Vec::new();
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
-        if !queue.pop(&mut batch, 1).await {
-            return;
-        }
-        for job in batch.drain(..) {
-            let span = job.span.clone();
-            let mut generation = Box::pin(generate(Arc::clone(shared), job).instrument(span));
-            if poll!(&mut generation).is_ready() {
-                continue;
-            }
-            tokio::spawn(async move {
-                generation.await;
-                drop(slot);
-            });
-            break;
-        }
-        tokio::task::consume_budget().await;
-    }
 }
