@@ -54,7 +54,7 @@ Ports:
   A taken port is an error that names the option to change it; --ports auto takes free ones.
 
 Environment:
-  RUST_LOG          which log lines are shown, as in info,orchestrator=debug (default: info; the demo on a terminal: warn)
+  RUST_LOG          log lines to show, as in info,orchestrator=debug (default: info; demo: warn)
   OPENAI_API_KEY    the key for workers of the kind openai:URL
   NO_COLOR          set to anything, output has no colours
 
