@@ -380,8 +380,9 @@ async fn a_stopped_load_drains_and_an_aborted_one_leaves() {
     assert!(report.interrupted);
     assert_eq!(report.counts.left, report.counts.sent);
     assert_eq!(live.in_flight(), 0);
+    // A request that was sent in the last moment may have been aborted before the server began it.
     until("every stream dropped", || {
-        count(&seen.streams_dropped) == report.counts.sent
+        count(&seen.streams_dropped) == count(&seen.streams_begun)
     })
     .await;
 }
