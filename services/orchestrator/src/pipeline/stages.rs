@@ -247,6 +247,8 @@ impl Pipeline {
                 return Err(PipelineError::NoPlace(name(stage)));
             }
         }
+        // The patterns' automaton is built with the first use: here, rather than at the first request's expense.
+        drop(Post::new(config.redaction, Arc::new([]), config.limits));
         let metrics = &recorder.metrics;
         let queues = config
             .capacities
