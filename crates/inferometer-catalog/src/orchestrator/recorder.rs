@@ -47,7 +47,6 @@ pub struct Recorder {
     clock: UnixClock,
     stages: [StageSeries; 5],
     without_session: Histogram,
-    enabled: bool,
 }
 
 /// The series of one stage.
@@ -96,20 +95,13 @@ impl Recorder {
         let without_session = metrics.request_duration.series(BySession {
             session: NO_SESSION,
         });
-        let (clock, enabled) = (UnixClock::start(), registry.enabled());
         Ok(Self {
             metrics,
             objective,
-            clock,
+            clock: UnixClock::start(),
             stages,
             without_session,
-            enabled,
         })
-    }
-
-    /// Whether anything is recorded.
-    pub fn enabled(&self) -> bool {
-        self.enabled
     }
 
     /// A request failed in `stage`.
