@@ -69,6 +69,7 @@ mod family;
 mod label;
 mod metric;
 mod own;
+mod reading;
 mod registry;
 mod rules;
 mod set;
@@ -89,7 +90,9 @@ pub use metric::{
 };
 pub use registry::{Registrar, Registry};
 pub use set::{FieldSpec, MetricSet, create_field, descriptors};
-pub use snapshot::{FamilySnapshot, Point, SeriesSnapshot, Snapshot};
+pub use snapshot::{
+    Exemplar, FamilySnapshot, HistogramPoint, NativePoint, Point, SeriesSnapshot, Snapshot,
+};
 
 // The derives name this crate from outside; inside, too.
 extern crate self as inferometer;

@@ -65,3 +65,43 @@ impl FamilySnapshot {
             .map(|series| &series.point)
     }
 }
+
+/// A distribution as it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HistogramPoint {
+    /// How many values fell into each bucket alone; the last is above every bound. Empty when there are only native buckets.
+    pub counts: Vec<u64>,
+    /// The sum of the values.
+    pub sum: f64,
+    /// The exemplar of each bucket of `counts`; empty when the family has none.
+    pub exemplars: Vec<Option<Exemplar>>,
+    /// The native buckets, when the metric has them.
+    pub native: Option<NativePoint>,
+}
+
+/// The native (exponential) buckets of a distribution, as Prometheus defines them: bucket `i` of schema `s` holds the values in
+/// `(2^((i-1)·2^-s), 2^(i·2^-s)]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NativePoint {
+    /// The resolution, from −4 to 8.
+    pub schema: i32,
+    /// Values whose magnitude is at or below it are in the zero bucket.
+    pub zero_threshold: f64,
+    /// How many are.
+    pub zero_count: u64,
+    /// Indices and counts of the buckets that hold positive values, rising.
+    pub positive: Vec<(i32, u64)>,
+    /// Indices and counts of the buckets that hold negative values, by magnitude, rising.
+    pub negative: Vec<(i32, u64)>,
+}
+
+/// One recording that stands for its series or bucket, told apart by labels such as a trace's id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Its labels as written between the braces, escaped; at most 128 characters before that.
+    pub labels: Box<str>,
+    /// The value recorded.
+    pub value: f64,
+    /// When.
+    pub at: std::time::SystemTime,
+}
