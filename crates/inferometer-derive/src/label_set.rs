@@ -89,6 +89,11 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
             }
 
             #[inline]
+            fn key(&self, key: &mut ::inferometer::Key) {
+                #(::inferometer::LabelValue::key(&self.#idents, key);)*
+            }
+
+            #[inline]
             fn index(&self) -> ::core::primitive::usize {
                 let mut index = 0;
                 #(

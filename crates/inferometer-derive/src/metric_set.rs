@@ -14,9 +14,22 @@ struct Options {
     name: Option<String>,
     unit: Option<String>,
     buckets: Option<Expr>,
+    native: Option<Option<Expr>>,
+    max_series: Option<Expr>,
+    idle: Option<Expr>,
 }
 
 impl Options {
+    /// Whether nothing is said of the metric itself.
+    fn is_plain(&self) -> bool {
+        self.name.is_none()
+            && self.unit.is_none()
+            && self.buckets.is_none()
+            && self.native.is_none()
+            && self.max_series.is_none()
+            && self.idle.is_none()
+    }
+
     fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut options = Self::default();
         for attribute in attributes
@@ -39,9 +52,16 @@ impl Options {
                     options.unit = Some(unit.value());
                 } else if meta.path.is_ident("buckets") {
                     options.buckets = Some(meta.value()?.parse()?);
+                } else if meta.path.is_ident("native") {
+                    let value = meta.input.peek(syn::Token![=]);
+                    options.native = Some(if value { Some(meta.value()?.parse()?) } else { None });
+                } else if meta.path.is_ident("max_series") {
+                    options.max_series = Some(meta.value()?.parse()?);
+                } else if meta.path.is_ident("idle") {
+                    options.idle = Some(meta.value()?.parse()?);
                 } else {
                     return Err(meta.error(
-                        "a metric takes `flatten`, `name = \"…\"`, `unit = \"…\"` and `buckets = …`",
+                        "a metric takes `flatten`, `name = \"…\"`, `unit = \"…\"`, `buckets = …`, `native`, `max_series = N` and `idle = …`",
                     ));
                 }
                 Ok(())
@@ -120,7 +140,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         let ty = &field.ty;
         let options = Options::parse(&field.attrs)?;
         if options.flatten {
-            if options.name.is_some() || options.unit.is_some() || options.buckets.is_some() {
+            if !options.is_plain() {
                 return Err(Error::new(
                     ident.span(),
                     "`flatten` takes nothing beside it: the set within has its own names",
@@ -155,6 +175,18 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
             },
             None => quote!(::core::option::Option::None),
         };
+        let native = match &options.native {
+            Some(Some(buckets)) => quote!(::core::option::Option::Some(#buckets)),
+            Some(None) => quote!(::core::option::Option::Some(
+                ::inferometer::NativeBuckets::new()
+            )),
+            None => quote!(::core::option::Option::None),
+        };
+        let expression = |value: &Option<Expr>| match value {
+            Some(value) => quote!(::core::option::Option::Some(#value)),
+            None => quote!(::core::option::Option::None),
+        };
+        let (max_series, idle) = (expression(&options.max_series), expression(&options.idle));
         let spec = quote! {
             ::inferometer::FieldSpec {
                 field: #field_name,
@@ -162,6 +194,9 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 unit: #unit,
                 help: #help,
                 buckets: #buckets,
+                native: #native,
+                max_series: #max_series,
+                idle: #idle,
             }
         };
         describes.push(quote! {

@@ -1,8 +1,8 @@
 //! What is known of a metric before anything is recorded.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use crate::label::LabelSpec;
+use crate::{label::LabelSpec, native::NativeBuckets};
 
 /// What kind of metric it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +78,12 @@ pub struct Descriptor {
     pub labels: Vec<LabelDescriptor>,
     /// The upper bounds of a histogram's buckets, `+Inf` left out; empty for other kinds.
     pub buckets: Arc<[f64]>,
+    /// A histogram's native buckets, if it has them.
+    pub native: Option<NativeBuckets>,
+    /// The most series that it may have; values of open labels beyond it become `other`.
+    pub max_series: usize,
+    /// How long a series of an open set may be idle before it is removed.
+    pub idle: Option<Duration>,
 }
 
 impl Descriptor {

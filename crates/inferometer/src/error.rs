@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{descriptor::Descriptor, family::MAX_SERIES};
+use crate::descriptor::Descriptor;
 
 /// A metric that can't be declared, and the rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,12 @@ pub enum Rule {
     /// A closed label has values, no two of them alike.
     LabelValues(String),
     /// The values of the closed labels make no more combinations than a family may have series.
-    TooManySeries(usize),
+    TooManySeries {
+        /// How many combinations they make.
+        combinations: usize,
+        /// How many series the family may have.
+        max_series: usize,
+    },
     /// A histogram has bounds, finite and rising.
     Buckets(String),
     /// No two metrics put the same name on the wire.
@@ -113,10 +118,13 @@ impl fmt::Display for RegisterError {
             Rule::LabelValues(label) => {
                 write!(f, "label `{label}` has no values, or one of them twice")
             }
-            Rule::TooManySeries(combinations) => write!(
+            Rule::TooManySeries {
+                combinations,
+                max_series,
+            } => write!(
                 f,
-                "its closed labels make {combinations} combinations, and a family has {MAX_SERIES} series at most; \
-                 leave a label out or split the metric"
+                "its closed labels make {combinations} combinations, and a family has {max_series} series at most; \
+                 leave a label out, split the metric, or say `#[metric(max_series = {combinations})]`"
             ),
             Rule::Buckets(fault) => write!(f, "its buckets {fault}"),
             Rule::Collision { wire, owner } if wire == metric && owner == metric => {

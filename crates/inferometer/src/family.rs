@@ -1,56 +1,104 @@
-//! All series of one metric: found by index for closed labels, by text for open ones.
+//! All series of one metric: found by index for closed labels, by key for open ones.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt::Write as _,
     marker::PhantomData,
     ops::Deref,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
-    cell::Count,
+    cell::{self, Entry, Pin, Reader, Table},
     descriptor::{Descriptor, LabelBound},
     encode::escape_label_value,
-    label::{self, AnyLabelValue, LabelSet, OVERFLOW},
+    exemplars::Exemplars,
+    key::Key,
+    label::{self, AnyLabelValue, LabelSet, LabelSpec, OVERFLOW},
+    reading::{LabelColumn, Sink},
+    series::{Cell, Place, Unreadable},
+    sync,
 };
 
-/// The most series that one family may have; open label values beyond it become [`OVERFLOW`].
+/// The most series that one family may have where the declaration says nothing else; open label values beyond it become [`OVERFLOW`].
 pub(crate) const MAX_SERIES: usize = 10_000;
 
 /// The longest value of an open label, in bytes; a longer one becomes [`OVERFLOW`].
 pub(crate) const MAX_VALUE_BYTES: usize = 1_024;
 
-/// One series: its labels, rendered once, and its cell.
+/// One series of an open set.
 #[derive(Debug)]
-pub(crate) struct Series<C> {
-    pub(crate) labels: Box<str>,
-    pub(crate) cell: C,
+pub(crate) struct Series<C: Cell> {
+    /// As written between the braces.
+    labels: Box<str>,
+    cell: C,
+    shape: Arc<C::Shape>,
+    created: SystemTime,
+    /// What the cell showed when it was last looked at for idleness, and when it last showed something else, in milliseconds.
+    seen: sync::AtomicU64,
+    stirred: AtomicU64,
+}
+
+impl<C: Cell> Drop for Series<C> {
+    fn drop(&mut self) {
+        self.cell.free(&self.shape);
+    }
 }
 
 /// What a family counts about itself.
 #[derive(Debug)]
 pub(crate) struct Bookkeeping {
+    enabled: bool,
     /// For each label, the recordings whose value became [`OVERFLOW`].
-    pub(crate) dropped: Box<[Count]>,
+    pub(crate) dropped: Box<[AtomicU64]>,
     /// Recordings that were refused: see each kind's documentation.
-    pub(crate) refused: Count,
+    pub(crate) refused: AtomicU64,
     /// Series left out of a scrape, because what computes them panicked.
-    pub(crate) failed: Count,
+    pub(crate) failed: AtomicU64,
+    pub(crate) exemplars: Exemplars,
+}
+
+impl Bookkeeping {
+    pub(crate) fn new(labels: usize, enabled: bool) -> Self {
+        Self {
+            enabled,
+            dropped: (0..labels).map(|_| AtomicU64::new(0)).collect(),
+            refused: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            exemplars: Exemplars::default(),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn refuse(&self) {
+        if self.enabled {
+            self.refused.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 /// All series of one metric.
-pub(crate) struct Family<C> {
+pub(crate) struct Family<C: Cell> {
     pub(crate) descriptor: Arc<Descriptor>,
-    /// Whether anything is recorded at all.
-    pub(crate) enabled: bool,
     pub(crate) own: Bookkeeping,
-    make: Box<dyn Fn() -> C + Send + Sync>,
-    labels: &'static [label::LabelSpec],
-    closed: Box<[OnceLock<Arc<Series<C>>>]>,
-    open: RwLock<Open<C>>,
-    /// What a disabled registry hands out in place of a series that it doesn't make.
-    mute: OnceLock<Arc<Series<C>>>,
+    pub(crate) shape: Arc<C::Shape>,
+    /// Whether anything is recorded at all.
+    enabled: bool,
+    created: SystemTime,
+    born: Instant,
+    specs: &'static [LabelSpec],
+    /// Every combination of a closed set, by index, and its labels.
+    closed: Box<[C]>,
+    column: LabelColumn,
+    /// The series of an open set.
+    open: Table<Series<C>>,
+    /// For each open label, the values that have a series, and how many. Locked before the table.
+    values: RwLock<Vec<HashMap<Box<str>, usize>>>,
+    mute: C,
 }
 
 /// What becomes of a label's value.
@@ -62,21 +110,12 @@ enum Fate {
 }
 
 /// The series that a set of values goes to, and what became of each value.
-struct Place {
-    key: String,
+struct Destination<'a> {
+    texts: Vec<&'a str>,
     fates: Vec<Fate>,
 }
 
-struct Open<C> {
-    /// Keyed by the labels as rendered, which differ whenever two label sets do.
-    series: HashMap<Box<str>, Arc<Series<C>>>,
-    /// In the order of creation, so that equal histories give equal pages.
-    order: Vec<Arc<Series<C>>>,
-    /// For each label, the values that have a series.
-    values: Vec<HashSet<Box<str>>>,
-}
-
-impl<C> std::fmt::Debug for Family<C> {
+impl<C: Cell> std::fmt::Debug for Family<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Family")
             .field("name", &self.descriptor.name)
@@ -84,208 +123,384 @@ impl<C> std::fmt::Debug for Family<C> {
     }
 }
 
-impl<C> Family<C> {
+impl<C: Cell> Family<C> {
     pub(crate) fn new<L: LabelSet>(
         descriptor: Arc<Descriptor>,
         enabled: bool,
-        eager: bool,
-        make: impl Fn() -> C + Send + Sync + 'static,
+        shape: C::Shape,
     ) -> Self {
         let size = label::combinations(L::LABELS).unwrap_or(0);
-        let family = Self {
-            own: Bookkeeping {
-                dropped: L::LABELS.iter().map(|_| Count::new()).collect(),
-                refused: Count::new(),
-                failed: Count::new(),
+        let mute = C::mute(&shape);
+        Self {
+            own: Bookkeeping::new(descriptor.labels.len(), enabled),
+            closed: if enabled {
+                C::many(&shape, size)
+            } else {
+                vec![mute.clone(); size].into()
             },
+            column: LabelColumn::new(size, |into, at| {
+                for (spec, text) in L::LABELS.iter().zip(label::combination(L::LABELS, at)) {
+                    render(into, spec.name, text);
+                }
+            }),
             descriptor,
             enabled,
-            make: Box::new(make),
-            labels: L::LABELS,
-            closed: (0..size).map(|_| OnceLock::new()).collect(),
-            open: RwLock::new(Open {
-                series: HashMap::new(),
-                order: Vec::new(),
-                values: L::LABELS.iter().map(|_| HashSet::new()).collect(),
-            }),
-            mute: OnceLock::new(),
+            created: SystemTime::now(),
+            born: Instant::now(),
+            specs: L::LABELS,
+            shape: shape.into(),
+            open: Table::new(),
+            values: RwLock::new(L::LABELS.iter().map(|_| HashMap::new()).collect()),
+            mute,
+        }
+    }
+
+    /// Whether anything is recorded at all.
+    pub(crate) fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The series of `labels` in an open set, made if there is none yet.
+    #[inline]
+    fn find<L: LabelSet>(&self, labels: &L) -> Borrowed<'_, C> {
+        if !self.enabled {
+            return Borrowed {
+                family: self,
+                cell: Found::There(&self.mute),
+                _pin: None,
+            };
+        }
+        let mut key = Key::new();
+        labels.key(&mut key);
+        let pin = cell::pin();
+        let cell = match self.open.find(&pin, key.bytes()) {
+            Some(entry) => entry.value.cell.clone(),
+            None => self.admit(&pin, labels).value.cell.clone(),
         };
-        if eager {
-            for index in 0..size {
-                family.at(index);
-            }
-        }
-        family
-    }
-
-    /// The series of a closed set at `index`.
-    #[inline]
-    pub(crate) fn at(&self, index: usize) -> &Arc<Series<C>> {
-        self.closed[index].get_or_init(|| {
-            let mut labels = String::new();
-            for (spec, text) in self
-                .labels
-                .iter()
-                .zip(label::combination(self.labels, index))
-            {
-                render(&mut labels, spec.name, text);
-            }
-            self.make(&labels)
-        })
-    }
-
-    /// The series of `labels`, made if there is none yet.
-    #[inline]
-    pub(crate) fn find<L: LabelSet>(&self, labels: &L) -> Found<'_, C> {
-        if !self.closed.is_empty() {
-            Found::Borrowed(self.at(labels.index()))
-        } else if self.enabled {
-            Found::Shared(self.find_open(labels))
-        } else {
-            Found::Borrowed(self.mute.get_or_init(|| self.make("")))
+        Borrowed {
+            family: self,
+            cell: Found::Copied(cell),
+            _pin: Some(pin),
         }
     }
 
-    fn make(&self, labels: &str) -> Arc<Series<C>> {
-        Arc::new(Series {
-            labels: labels.into(),
-            cell: (self.make)(),
-        })
+    /// As [`find`](Self::find), to keep.
+    fn keep<L: LabelSet>(&self, labels: &L) -> Option<Arc<Entry<Series<C>>>> {
+        if !self.enabled {
+            return None;
+        }
+        let mut key = Key::new();
+        labels.key(&mut key);
+        let pin = cell::pin();
+        let entry = match self.open.find(&pin, key.bytes()) {
+            Some(entry) => entry,
+            None => self.admit(&pin, labels),
+        };
+        Some(Table::keep(entry))
     }
 
-    fn find_open<L: LabelSet>(&self, labels: &L) -> Arc<Series<C>> {
-        let mut key = String::new();
-        let mut specs = L::LABELS.iter();
-        labels.visit(&mut |value: &dyn AnyLabelValue| {
-            let name = specs.next().map_or("", |spec| spec.name);
-            value.text(&mut |text| render(&mut key, name, text));
-        });
-        let known = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(series) = known.series.get(key.as_str()) {
-            return Arc::clone(series);
-        }
-        drop(known);
-        // The values' own code runs before a lock is taken again.
+    /// The series of values that have none, within the limits.
+    #[cold]
+    #[inline(never)]
+    fn admit<'a, L: LabelSet>(&'a self, pin: &'a Pin, labels: &L) -> &'a Entry<Series<C>> {
+        // The values' own code runs before a lock is taken.
         let mut texts = Vec::with_capacity(L::LABELS.len());
         labels.visit(&mut |value: &dyn AnyLabelValue| {
             let mut whole = String::new();
             value.text(&mut |text| whole.push_str(text));
             texts.push(whole);
         });
-        self.admit(&texts)
+        self.admit_texts(pin, &texts)
     }
 
-    /// The series of these values within the limits. A flood of values beyond them takes no more than a reader's lock.
-    fn admit(&self, texts: &[String]) -> Arc<Series<C>> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let place = self.place(&open, texts);
-        if let Some(series) = open.series.get(place.key.as_str()) {
+    /// A flood of values beyond the limits takes no more than a reader's lock.
+    fn admit_texts<'a>(&'a self, pin: &'a Pin, texts: &[String]) -> &'a Entry<Series<C>> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let place = self.destination(&values, texts);
+        if let Some(entry) = self.open.find(pin, self.key(&place.texts).bytes()) {
             self.count_dropped(&place);
-            return Arc::clone(series);
+            return entry;
         }
-        drop(open);
+        drop(values);
 
         // Another thread may have taken the place meanwhile, or the last one there was: look again.
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let place = self.place(&open, texts);
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.destination(&values, texts);
+        let mut made = false;
+        let limit = self.descriptor.max_series;
+        let entry = self.open.find_or_insert(
+            pin,
+            self.key(&place.texts).bytes(),
+            |taken| taken < limit,
+            || {
+                made = true;
+                self.make(&place.texts)
+            },
+        );
+        let entry = entry.unwrap_or_else(|| {
+            place = self.overflow(texts);
+            self.open
+                .find_or_insert(
+                    pin,
+                    self.key(&place.texts).bytes(),
+                    |_| true,
+                    || {
+                        made = true;
+                        self.make(&place.texts)
+                    },
+                )
+                .expect("there is always room for the series of the rest")
+        });
         self.count_dropped(&place);
-        if let Some(series) = open.series.get(place.key.as_str()) {
-            return Arc::clone(series);
-        }
-        for ((values, text), fate) in open.values.iter_mut().zip(texts).zip(&place.fates) {
-            if *fate == Fate::Fresh {
-                values.insert(text.as_str().into());
+        if made {
+            for (values, text) in values.iter_mut().zip(&place.texts) {
+                if *text != OVERFLOW {
+                    *values.entry((*text).into()).or_default() += 1;
+                }
             }
         }
-        let series = self.make(&place.key);
-        open.series.insert(place.key.into(), Arc::clone(&series));
-        open.order.push(Arc::clone(&series));
-        series
+        entry
     }
 
-    fn count_dropped(&self, place: &Place) {
+    fn make(&self, texts: &[&str]) -> Series<C> {
+        let mut labels = String::new();
+        for (label, text) in self.descriptor.labels.iter().zip(texts) {
+            render(&mut labels, &label.name, text);
+        }
+        let cell = C::new(&self.shape);
+        if let Some(slot) = cell.exemplar_slot() {
+            self.own.exemplars.forget(slot);
+        }
+        Series {
+            labels: labels.into(),
+            cell,
+            shape: Arc::clone(&self.shape),
+            created: SystemTime::now(),
+            seen: sync::AtomicU64::new(0),
+            stirred: AtomicU64::new(self.millis(Instant::now())),
+        }
+    }
+
+    /// The key of values given as text.
+    fn key(&self, texts: &[&str]) -> Key {
+        let mut key = Key::new();
+        for (label, text) in self.descriptor.labels.iter().zip(texts) {
+            match label.bound {
+                LabelBound::Closed(values) => {
+                    key.index(values.iter().position(|value| value == text).unwrap_or(0));
+                }
+                LabelBound::Open(_) => key.text(text),
+            }
+        }
+        key
+    }
+
+    fn count_dropped(&self, place: &Destination<'_>) {
         for (dropped, fate) in self.own.dropped.iter().zip(&place.fates) {
             if *fate == Fate::Dropped {
-                dropped.add(1);
+                dropped.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Where these values go: into a series of their own while the labels and the family have room for them.
-    fn place(&self, open: &Open<C>, texts: &[String]) -> Place {
-        let place = self.place_within(open, texts, false);
-        if open.order.len() < MAX_SERIES || open.series.contains_key(place.key.as_str()) {
-            return place;
-        }
-        self.place_within(open, texts, true)
+    /// Where these values go: into a series of their own while the labels have room for them.
+    fn destination<'a>(
+        &self,
+        known: &[HashMap<Box<str>, usize>],
+        texts: &'a [String],
+    ) -> Destination<'a> {
+        self.sorted(texts, |at, limit, text| match &known[at] {
+            values if values.contains_key(text) => Fate::Known,
+            values if values.len() < limit => Fate::Fresh,
+            _ => Fate::Dropped,
+        })
     }
 
-    fn place_within(&self, open: &Open<C>, texts: &[String], full: bool) -> Place {
-        let mut place = Place {
-            key: String::new(),
+    /// Where these values go when the family is full.
+    fn overflow<'a>(&self, texts: &'a [String]) -> Destination<'a> {
+        self.sorted(texts, |_, _, _| Fate::Dropped)
+    }
+
+    fn sorted<'a>(
+        &self,
+        texts: &'a [String],
+        within: impl Fn(usize, usize, &str) -> Fate,
+    ) -> Destination<'a> {
+        let mut place = Destination {
+            texts: Vec::with_capacity(texts.len()),
             fates: Vec::with_capacity(texts.len()),
         };
-        for ((label, text), values) in self.descriptor.labels.iter().zip(texts).zip(&open.values) {
+        for (at, (label, text)) in self.descriptor.labels.iter().zip(texts).enumerate() {
             let fate = match label.bound {
                 LabelBound::Closed(_) => Fate::Known,
                 LabelBound::Open(_) if text == OVERFLOW => Fate::Known,
-                LabelBound::Open(_) if full || text.len() > MAX_VALUE_BYTES => Fate::Dropped,
-                LabelBound::Open(_) if values.contains(text.as_str()) => Fate::Known,
-                LabelBound::Open(limit) if values.len() < limit => Fate::Fresh,
-                LabelBound::Open(_) => Fate::Dropped,
+                LabelBound::Open(_) if text.len() > MAX_VALUE_BYTES => Fate::Dropped,
+                LabelBound::Open(limit) => within(at, limit, text),
             };
-            let text = if fate == Fate::Dropped {
+            place.texts.push(if fate == Fate::Dropped {
                 OVERFLOW
             } else {
                 text
-            };
-            render(&mut place.key, &label.name, text);
+            });
             place.fates.push(fate);
         }
         place
     }
 
-    /// Every series there is now, closed ones by index, open ones by creation.
-    pub(crate) fn series(&self) -> Vec<Arc<Series<C>>> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        self.closed
-            .iter()
-            .filter_map(OnceLock::get)
-            .chain(&open.order)
-            .cloned()
-            .collect()
+    /// Removes a series of an open set.
+    fn remove<L: LabelSet>(&self, labels: &L) -> bool {
+        let mut key = Key::new();
+        labels.key(&mut key);
+        let removed = self.open.remove(key.bytes());
+        self.forget(removed.as_slice());
+        removed.is_some()
+    }
+
+    /// Removes the series of an open set that nobody has recorded to for `idle`, and nobody has a handle to.
+    pub(crate) fn remove_idle(&self, idle: Duration, now: Instant, reader: &Reader<'_>) -> usize {
+        let now = self.millis(now);
+        let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        let gone = self.open.sweep(|series| {
+            if series.cell.stirred(&self.shape, reader, &series.seen) {
+                series.stirred.store(now, Relaxed);
+            }
+            now.saturating_sub(series.stirred.load(Relaxed)) >= idle
+        });
+        self.forget(&gone);
+        gone.len()
+    }
+
+    /// Makes room for the values of series that are gone.
+    fn forget(&self, gone: &[Arc<Entry<Series<C>>>]) {
+        if gone.is_empty() {
+            return;
+        }
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in gone {
+            if let Some(slot) = entry.value.cell.exemplar_slot() {
+                self.own.exemplars.forget(slot);
+            }
+            let mut key = entry.key();
+            for (spec, values) in self.specs.iter().zip(values.iter_mut()) {
+                let Some((number, rest)) = key.split_first_chunk::<4>() else {
+                    break;
+                };
+                key = rest;
+                if spec.values.is_some() {
+                    continue;
+                }
+                let (text, rest) = key.split_at(u32::from_le_bytes(*number) as usize);
+                key = rest;
+                let text = String::from_utf8_lossy(text);
+                if let Some(count) = values.get_mut(&*text) {
+                    *count -= 1;
+                    if *count == 0 {
+                        values.remove(&*text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands every series to `sink`, closed ones by index, open ones by creation; returns how many.
+    pub(crate) fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64 {
+        /// Series that are summed together.
+        const RUN: usize = 128;
+        sink.family(&self.descriptor);
+        let exemplars = self.own.exemplars.copy();
+        let exemplars_of = |cell: &C| {
+            let all = exemplars.as_ref()?;
+            Some(all.get(&cell.exemplar_slot()?.number())?.as_slice())
+        };
+        let mut series = 0;
+        let mut values = [0; RUN];
+        for (run, cells) in self.closed.chunks(RUN).enumerate() {
+            let first = run * RUN;
+            let values = &mut values[..cells.len()];
+            if exemplars.is_none() && C::read_run(cells, reader, values) {
+                sink.integers(&self.column, first, values, Some(self.created));
+                series += cells.len() as u64;
+                continue;
+            }
+            for (at, cell) in cells.iter().enumerate() {
+                let place = Place {
+                    descriptor: &self.descriptor,
+                    reader,
+                    labels: self.column.get(first + at),
+                    created: self.created,
+                    exemplars: exemplars_of(cell).unwrap_or_default(),
+                };
+                series += self.counted(cell.read(&self.shape, &place, sink));
+            }
+        }
+        let pin = cell::pin();
+        for entry in self.open.walk(&pin) {
+            let one = &entry.value;
+            let place = Place {
+                descriptor: &self.descriptor,
+                reader,
+                labels: &one.labels,
+                created: one.created,
+                exemplars: exemplars_of(&one.cell).unwrap_or_default(),
+            };
+            series += self.counted(one.cell.read(&self.shape, &place, sink));
+        }
+        series
+    }
+
+    fn counted(&self, read: Result<u64, Unreadable>) -> u64 {
+        read.unwrap_or_else(|Unreadable| {
+            self.own.failed.fetch_add(1, Relaxed);
+            0
+        })
     }
 }
 
-/// A series, borrowed from its family where that costs less.
+impl<C: Cell> Drop for Family<C> {
+    fn drop(&mut self) {
+        if self.enabled {
+            for cell in &self.closed {
+                cell.free(&self.shape);
+            }
+        }
+    }
+}
+
+/// A series' memory: the family's own, or a copy where that may go meanwhile.
 #[derive(Debug)]
-pub(crate) enum Found<'a, C> {
-    Borrowed(&'a Arc<Series<C>>),
-    Shared(Arc<Series<C>>),
+enum Found<'a, C> {
+    There(&'a C),
+    Copied(C),
 }
 
 impl<C> Deref for Found<'_, C> {
-    type Target = Arc<Series<C>>;
+    type Target = C;
 
     #[inline]
-    fn deref(&self) -> &Self::Target {
+    fn deref(&self) -> &C {
         match self {
-            Self::Borrowed(series) => series,
-            Self::Shared(series) => series,
+            Self::There(cell) => cell,
+            Self::Copied(cell) => cell,
         }
     }
 }
 
 /// A metric's handle: its family, and the series where it is tied to one.
-pub(crate) struct Handle<C, L> {
+pub(crate) struct Handle<C: Cell, L> {
+    cell: C,
     pub(crate) family: Arc<Family<C>>,
-    series: Option<Arc<Series<C>>>,
+    series: Option<Arc<Entry<Series<C>>>>,
     labels: PhantomData<fn(L)>,
 }
 
-impl<C, L> Clone for Handle<C, L> {
+impl<C: Cell, L> Clone for Handle<C, L> {
     fn clone(&self) -> Self {
         Self {
+            cell: self.cell.clone(),
             family: Arc::clone(&self.family),
             series: self.series.clone(),
             labels: PhantomData,
@@ -293,67 +508,103 @@ impl<C, L> Clone for Handle<C, L> {
     }
 }
 
-impl<C, L> std::fmt::Debug for Handle<C, L> {
+impl<C: Cell, L> std::fmt::Debug for Handle<C, L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.family.fmt(f)
     }
 }
 
-impl<C, L: LabelSet> Handle<C, L> {
+impl<C: Cell, L: LabelSet> Handle<C, L> {
     pub(crate) fn new(family: Arc<Family<C>>) -> Self {
-        let series = L::LABELS.is_empty().then(|| Arc::clone(family.at(0)));
+        let cell = if L::LABELS.is_empty() {
+            family.closed[0].clone()
+        } else {
+            family.mute.clone()
+        };
         Self {
+            cell,
             family,
-            series,
+            series: None,
             labels: PhantomData,
         }
     }
 
     #[inline]
     pub(crate) fn with(&self, labels: &L::Of<'_>) -> Borrowed<'_, C> {
-        // A series that was found stays the one meant: its handle has no labels left to look for.
-        let series = match &self.series {
-            Some(series) => Found::Borrowed(series),
-            None => self.family.find(labels),
+        if const { label::combinations(L::LABELS).is_none() } {
+            return self.family.find(labels);
+        }
+        let cell = if L::LABELS.is_empty() {
+            // A series that was found stays the one meant: its handle has no labels left to look for.
+            &self.cell
+        } else {
+            &self.family.closed[labels.index()]
         };
         Borrowed {
             family: &self.family,
-            series,
+            cell: Found::There(cell),
+            _pin: None,
         }
     }
 
     pub(crate) fn tie(&self, labels: &L::Of<'_>) -> Handle<C, ()> {
-        let series = Arc::clone(&self.with(labels).series);
+        let series = if label::combinations(L::LABELS).is_none() {
+            self.family.keep(labels)
+        } else {
+            self.series.clone()
+        };
+        let cell = match &series {
+            Some(entry) => entry.value.cell.clone(),
+            None => self.with(labels).cell.clone(),
+        };
         Handle {
+            cell,
             family: Arc::clone(&self.family),
-            series: Some(series),
+            series,
             labels: PhantomData,
         }
     }
+
+    pub(crate) fn remove(&self, labels: &L::Of<'_>) -> bool {
+        label::combinations(L::LABELS).is_none() && self.family.remove(labels)
+    }
+
+    pub(crate) fn remove_idle(&self, idle: Duration) -> usize {
+        self.family
+            .remove_idle(idle, Instant::now(), &cell::reader())
+    }
 }
 
-impl<C> Handle<C, ()> {
-    #[inline]
+impl<C: Cell> Handle<C, ()> {
+    #[inline(always)]
     pub(crate) fn cell(&self) -> &C {
-        &self
-            .series
-            .as_ref()
-            .expect("a handle without labels is made with its series")
-            .cell
+        &self.cell
+    }
+
+    #[inline(always)]
+    pub(crate) fn family(&self) -> &Family<C> {
+        &self.family
     }
 }
 
 /// One series of a family, found for a recording or two.
 #[derive(Debug)]
-pub(crate) struct Borrowed<'a, C> {
-    pub(crate) family: &'a Arc<Family<C>>,
-    series: Found<'a, C>,
+pub(crate) struct Borrowed<'a, C: Cell> {
+    family: &'a Family<C>,
+    cell: Found<'a, C>,
+    /// Keeps the memory of an open set's series from being given to another.
+    _pin: Option<Pin>,
 }
 
-impl<C> Borrowed<'_, C> {
-    #[inline]
+impl<C: Cell> Borrowed<'_, C> {
+    #[inline(always)]
     pub(crate) fn cell(&self) -> &C {
-        &self.series.cell
+        &self.cell
+    }
+
+    #[inline(always)]
+    pub(crate) fn family(&self) -> &Family<C> {
+        self.family
     }
 }
 

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
+use crate::key::Key;
+
 /// The value that stands for every value beyond a label's limit.
 ///
-/// A value becomes this when its label has taken as many values as it may, when the family has 10,000 series already, or when the
+/// A value becomes this when its label has taken as many values as it may, when the family has as many series as it may, or when the
 /// value is longer than 1,024 bytes. Each time is counted in `inferometer_label_values_dropped_total`. A value that spells the
 /// same shares the series, takes no place and isn't counted.
 pub const OVERFLOW: &str = "other";
@@ -47,11 +49,23 @@ pub trait LabelValue {
 
     /// Hands the value's text to `take`.
     fn with_text(&self, take: &mut dyn FnMut(&str));
+
+    /// Adds the value to the key of a series.
+    #[doc(hidden)]
+    #[inline]
+    fn key(&self, key: &mut Key) {
+        if Self::VALUES.is_some() {
+            key.index(self.index());
+        } else {
+            self.with_text(&mut |text| key.text(text));
+        }
+    }
 }
 
 impl LabelValue for bool {
     const VALUES: Option<&'static [&'static str]> = Some(&["false", "true"]);
 
+    #[inline]
     fn index(&self) -> usize {
         usize::from(*self)
     }
@@ -73,6 +87,11 @@ macro_rules! open_text {
             fn with_text(&self, take: &mut dyn FnMut(&str)) {
                 take(self.as_ref());
             }
+
+            #[inline]
+            fn key(&self, key: &mut Key) {
+                key.text(self.as_ref());
+            }
         }
     )*};
 }
@@ -89,6 +108,11 @@ macro_rules! open_integer {
 
             fn with_text(&self, take: &mut dyn FnMut(&str)) {
                 take(itoa::Buffer::new().format(*self));
+            }
+
+            #[inline]
+            fn key(&self, key: &mut Key) {
+                key.text(itoa::Buffer::new().format(*self));
             }
         }
     )*};
@@ -171,6 +195,13 @@ pub trait LabelSet {
 
     /// The place of this set among all combinations of a closed set's values, the last label running fastest.
     fn index(&self) -> usize;
+
+    /// Adds the values to the key of a series.
+    #[doc(hidden)]
+    #[inline]
+    fn key(&self, key: &mut Key) {
+        self.visit(&mut |value| value.add_to(key));
+    }
 }
 
 impl LabelSet for () {
@@ -189,11 +220,19 @@ impl LabelSet for () {
 pub trait AnyLabelValue {
     /// See [`LabelValue::with_text`].
     fn text(&self, take: &mut dyn FnMut(&str));
+
+    /// See [`LabelValue::key`].
+    #[doc(hidden)]
+    fn add_to(&self, key: &mut Key);
 }
 
 impl<V: LabelValue> AnyLabelValue for V {
     fn text(&self, take: &mut dyn FnMut(&str)) {
         self.with_text(take);
+    }
+
+    fn add_to(&self, key: &mut Key) {
+        self.key(key);
     }
 }
 

@@ -60,34 +60,45 @@
 //! | `inferometer_label_values_dropped_total` | counter | `family`, `label` | a value beyond the limit, or too long, becomes `other` |
 //! | `inferometer_recordings_refused_total` | counter | `family` | a recording is refused: NaN, a negative amount, a hand-set value on a computed series |
 //! | `inferometer_scrape_failures_total` | counter | `family` | a series is left out because the code that computes it panicked |
+//! | `inferometer_exemplars_refused_total` | counter | `family` | an exemplar's labels are too long, or have a name that isn't one |
+//! | `inferometer_unwritten_samples_total` | counter | | a scrape had a sample or exemplar that its format can't write |
 
 mod cell;
 mod descriptor;
 mod encode;
 mod error;
+mod exemplars;
 mod family;
+mod key;
 mod label;
 mod metric;
+mod native;
 mod own;
 mod reading;
 mod registry;
 mod rules;
+mod series;
 mod set;
 mod snapshot;
+mod sync;
 
 pub mod buckets;
 pub mod lifecycle;
 
+pub use cell::set_thread_shards;
 pub use descriptor::{Descriptor, Kind, LabelBound, LabelDescriptor};
-pub use encode::{Format, encode};
+pub use encode::{EncodeOptions, Format, encode, encode_with};
 pub use error::{RegisterError, Rule};
 pub use inferometer_derive::{LabelSet, LabelValue, MetricSet};
+#[doc(hidden)]
+pub use key::Key;
 pub use label::{AnyLabelValue, DEFAULT_LIMIT, LabelSet, LabelSpec, LabelValue, OVERFLOW};
 pub use metric::{
     AdditiveGauge, AdditiveGaugeRef, Counter, CounterRef, FloatCounter, FloatCounterRef, Gauge,
-    GaugeRef, Histogram, HistogramRef, InFlight, Info, Metric, StateSet, StateSetRef, Timer,
-    Tracking,
+    GaugeRef, Histogram, HistogramRef, InFlight, Info, IntGauge, IntGaugeRef, IntTracking, Metric,
+    StateSet, StateSetRef, Timer, Tracking,
 };
+pub use native::NativeBuckets;
 pub use registry::{Registrar, Registry};
 pub use set::{FieldSpec, MetricSet, create_field, descriptors};
 pub use snapshot::{

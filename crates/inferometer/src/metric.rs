@@ -14,6 +14,25 @@ macro_rules! finding {
             pub fn series(&self, labels: L::Of<'_>) -> $metric {
                 $metric(self.0.tie(&labels))
             }
+
+            /// Removes the series of `labels`, and tells whether there was one. The same labels make a new one, from the start.
+            ///
+            /// What is recorded through handles that are left isn't shown any more. The series of a closed set are always there: none is
+            /// removed.
+            #[expect(
+                clippy::needless_pass_by_value,
+                reason = "a label set is written where it is used"
+            )]
+            pub fn remove(&self, labels: L::Of<'_>) -> bool {
+                self.0.remove(&labels)
+            }
+
+            /// Removes the series of an open set that nothing was recorded to for `idle`, and to which there is no handle; returns how many.
+            ///
+            /// A series goes in the second call that finds it idle, so that no recording is lost that comes between.
+            pub fn remove_idle(&self, idle: Duration) -> usize {
+                self.0.remove_idle(idle)
+            }
         }
     };
 }
@@ -26,23 +45,28 @@ mod histogram;
 mod info;
 mod state_set;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use additive::{AdditiveGauge, AdditiveGaugeRef, InFlight};
 pub use counter::{Counter, CounterRef};
 pub use float_counter::{FloatCounter, FloatCounterRef};
-pub use gauge::{Gauge, GaugeRef, Tracking};
+pub use gauge::{Gauge, GaugeRef, IntGauge, IntGaugeRef, IntTracking, Tracking};
 pub use histogram::{Histogram, HistogramRef, Timer};
 pub use info::Info;
 pub use state_set::{StateSet, StateSetRef};
 
 use crate::{
+    cell::Reader,
     descriptor::{Descriptor, Kind},
-    family::{Bookkeeping, Family},
+    family::{Bookkeeping, Family, MAX_SERIES},
     label::LabelSet,
+    reading::Sink,
     registry::Registrar,
+    series::Cell,
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
 };
 
 /// A type of metric that a field of a [`MetricSet`](crate::MetricSet) can have.
@@ -58,23 +82,13 @@ pub trait Metric: Sized {
 pub(crate) trait Source: Send + Sync {
     fn descriptor(&self) -> &Arc<Descriptor>;
     fn own(&self) -> &Bookkeeping;
-    /// The points of a scrape. A series that can't be had is left out and counted.
-    fn collect(&self) -> Vec<SeriesSnapshot>;
+    /// Hands every series to `sink` and returns how many there were. One that can't be had is left out and counted.
+    fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64;
+    /// Removes what is idle, where the declaration says so.
+    fn sweep(&self, now: Instant, reader: &Reader<'_>);
 }
 
-/// A cell that a scrape can read.
-pub(crate) trait Read: Send + Sync {
-    /// The points of one series.
-    ///
-    /// # Errors
-    /// `Unreadable` when what computes the value failed.
-    fn read(&self, family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable>;
-}
-
-/// A series that can't be read now.
-pub(crate) struct Unreadable;
-
-impl<C: Read> Source for Family<C> {
+impl<C: Cell> Source for Family<C> {
     fn descriptor(&self) -> &Arc<Descriptor> {
         &self.descriptor
     }
@@ -83,24 +97,15 @@ impl<C: Read> Source for Family<C> {
         &self.own
     }
 
-    fn collect(&self) -> Vec<SeriesSnapshot> {
-        let mut points = Vec::new();
-        for series in self.series() {
-            match series.cell.read(&self.descriptor, &series.labels) {
-                Ok(read) => points.extend(read),
-                Err(Unreadable) => self.own.failed.add(1),
-            }
-        }
-        points
+    fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64 {
+        Self::collect(self, reader, sink)
     }
-}
 
-/// One point of a series whose labels are as rendered.
-fn point(labels: &str, point: Point) -> Vec<SeriesSnapshot> {
-    vec![SeriesSnapshot {
-        labels: labels.into(),
-        point,
-    }]
+    fn sweep(&self, now: Instant, reader: &Reader<'_>) {
+        if let Some(idle) = self.descriptor.idle {
+            self.remove_idle(idle, now, reader);
+        }
+    }
 }
 
 /// The descriptor of a field with labels `L`.
@@ -117,5 +122,8 @@ fn describe<L: LabelSet>(
         help: spec.help.into(),
         labels: L::LABELS.iter().map(Into::into).collect(),
         buckets: Arc::new([]),
+        native: None,
+        max_series: spec.max_series.unwrap_or(MAX_SERIES),
+        idle: spec.idle,
     }
 }

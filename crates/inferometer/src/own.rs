@@ -1,18 +1,23 @@
 //! The metrics that a registry keeps of itself.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use crate::{
     descriptor::{Descriptor, Kind, LabelBound, LabelDescriptor},
     family::render,
     metric::Source,
-    snapshot::{FamilySnapshot, Point, SeriesSnapshot},
+    reading::{Reading, Sink, Value},
 };
 
 const SERIES: &str = "inferometer_series";
 const DROPPED: &str = "inferometer_label_values_dropped_total";
 const REFUSED: &str = "inferometer_recordings_refused_total";
 const FAILURES: &str = "inferometer_scrape_failures_total";
+const UNWRITTEN: &str = "inferometer_unwritten_samples_total";
+const EXEMPLARS: &str = "inferometer_exemplars_refused_total";
 
 pub(crate) fn is_own(wire: &str) -> bool {
     descriptors()
@@ -33,11 +38,14 @@ fn descriptor(name: &str, kind: Kind, help: &'static str, labels: &[&'static str
         help: help.into(),
         labels: labels.iter().map(label).collect(),
         buckets: Arc::new([]),
+        native: None,
+        max_series: usize::MAX,
+        idle: None,
     }
 }
 
 /// The descriptors of the registry's own metrics.
-pub(crate) fn descriptors() -> [Descriptor; 4] {
+pub(crate) fn descriptors() -> [Descriptor; 6] {
     [
         descriptor(
             SERIES,
@@ -63,42 +71,90 @@ pub(crate) fn descriptors() -> [Descriptor; 4] {
             "Series left out of a scrape because the code that computes them panicked, by family.",
             &["family"],
         ),
+        descriptor(
+            EXEMPLARS,
+            Kind::Counter,
+            "Exemplars refused for their labels: too long, or a name that isn't one.",
+            &["family"],
+        ),
+        descriptor(
+            UNWRITTEN,
+            Kind::Counter,
+            "Samples and exemplars left out of earlier scrapes because the format has no way to write them.",
+            &[],
+        ),
     ]
 }
 
-/// The registry's own families, for a scrape that has read `read` from `sources`.
-pub(crate) fn families(
+/// Hands the registry's own families to `sink`, for a scrape that has read so many `series` of each of `sources`.
+pub(crate) fn collect(
     sources: &[Arc<dyn Source>],
-    read: &[FamilySnapshot],
-) -> [FamilySnapshot; 4] {
-    let point = |family: &str, label: Option<&str>, value: u64| {
-        let mut labels = String::new();
-        render(&mut labels, "family", family);
-        if let Some(label) = label {
-            render(&mut labels, "label", label);
-        }
-        SeriesSnapshot {
-            labels: labels.into(),
-            point: Point::Integer(value),
-        }
+    series: &[u64],
+    unwritten: u64,
+    sink: &mut dyn Sink,
+) {
+    let [
+        of_series,
+        of_dropped,
+        of_refused,
+        of_failures,
+        of_exemplars,
+        of_unwritten,
+    ] = descriptors();
+    let all = || {
+        sources
+            .iter()
+            .map(|source| (source.descriptor(), source.own()))
     };
-    let mut points: [Vec<SeriesSnapshot>; 4] = Default::default();
-    let [series, dropped, refused, failures] = &mut points;
-    for (source, family) in sources.iter().zip(read) {
-        let descriptor = source.descriptor();
-        let own = source.own();
-        series.push(point(&descriptor.name, None, family.series.len() as u64));
+    sink.family(&of_series);
+    for ((descriptor, _), series) in all().zip(series) {
+        sample(sink, &descriptor.name, None, *series);
+    }
+    sink.family(&of_dropped);
+    for (descriptor, own) in all() {
         for (label, count) in descriptor.labels.iter().zip(&own.dropped) {
             if matches!(label.bound, LabelBound::Open(_)) && descriptor.kind != Kind::Info {
-                dropped.push(point(&descriptor.name, Some(&label.name), count.get()));
+                sample(
+                    sink,
+                    &descriptor.name,
+                    Some(&label.name),
+                    count.load(Relaxed),
+                );
             }
         }
-        refused.push(point(&descriptor.name, None, own.refused.get()));
-        failures.push(point(&descriptor.name, None, own.failed.get()));
     }
-    let mut points = points.into_iter();
-    descriptors().map(|descriptor| FamilySnapshot {
-        descriptor: descriptor.into(),
-        series: points.next().unwrap_or_default(),
-    })
+    sink.family(&of_refused);
+    for (descriptor, own) in all() {
+        sample(sink, &descriptor.name, None, own.refused.load(Relaxed));
+    }
+    sink.family(&of_failures);
+    for (descriptor, own) in all() {
+        sample(sink, &descriptor.name, None, own.failed.load(Relaxed));
+    }
+    sink.family(&of_exemplars);
+    for (descriptor, own) in all() {
+        if let Some(refused) = own.exemplars.refused() {
+            sample(sink, &descriptor.name, None, refused);
+        }
+    }
+    sink.family(&of_unwritten);
+    write(sink, "", unwritten);
+}
+
+fn sample(sink: &mut dyn Sink, family: &str, label: Option<&str>, value: u64) {
+    let mut labels = String::new();
+    render(&mut labels, "family", family);
+    if let Some(label) = label {
+        render(&mut labels, "label", label);
+    }
+    write(sink, &labels, value);
+}
+
+fn write(sink: &mut dyn Sink, labels: &str, value: u64) {
+    sink.series(&Reading {
+        labels,
+        value: Value::Integer(value),
+        created: None,
+        exemplar: None,
+    });
 }

@@ -15,17 +15,37 @@ pub(crate) trait Sink {
     /// A family begins; the readings that follow are its series.
     fn family(&mut self, descriptor: &Descriptor);
 
-    /// The series `first`, `first + 1`, … of `labels`, whole numbers without exemplars.
+    /// The series `first`, `first + 1`, … of `labels`, whole numbers without exemplars. The column has a label set for each.
     fn integers(
         &mut self,
         labels: &LabelColumn,
         first: usize,
         values: &[u64],
         created: Option<SystemTime>,
-    );
+    ) {
+        one_by_one(self, labels, first, values, created);
+    }
 
     /// One series of any kind.
     fn series(&mut self, reading: &Reading<'_>);
+}
+
+/// The whole numbers of [`Sink::integers`], each as a series of its own.
+pub(crate) fn one_by_one<S: Sink + ?Sized>(
+    sink: &mut S,
+    labels: &LabelColumn,
+    first: usize,
+    values: &[u64],
+    created: Option<SystemTime>,
+) {
+    for (at, value) in (first..).zip(values) {
+        sink.series(&Reading {
+            labels: labels.get(at),
+            value: Value::Integer(*value),
+            created,
+            exemplar: None,
+        });
+    }
 }
 
 /// One series, as it was read.
@@ -54,6 +74,7 @@ pub(crate) enum Value<'a> {
 pub(crate) struct LabelColumn {
     /// Followed by [`PADDING`](Self::PADDING) spaces, so that a reader may copy in steps of that size.
     text: Box<str>,
+    /// Where each ends and the next begins, after a 0.
     ends: Box<[u32]>,
 }
 
@@ -64,7 +85,8 @@ impl LabelColumn {
     /// Renders `count` label sets, each by `render`.
     pub(crate) fn new(count: usize, mut render: impl FnMut(&mut String, usize)) -> Self {
         let mut text = String::new();
-        let mut ends = Vec::with_capacity(count);
+        let mut ends = Vec::with_capacity(count + 1);
+        ends.push(0);
         let mut labels = String::new();
         for at in 0..count {
             labels.clear();
@@ -80,14 +102,20 @@ impl LabelColumn {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.ends.len() - 1
+    }
+
+    /// Where the labels of `count` series from `first` on begin and end in [`bytes`](Self::bytes): each at the end of the one before,
+    /// so that there is one number more than series.
+    #[inline]
+    pub(crate) fn ends(&self, first: usize, count: usize) -> &[u32] {
+        &self.ends[first..=first + count]
     }
 
     /// Where the labels of the series `at` stand in [`bytes`](Self::bytes).
     #[inline]
     pub(crate) fn span(&self, at: usize) -> (usize, usize) {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        (start as usize, self.ends[at] as usize)
+        (self.ends[at] as usize, self.ends[at + 1] as usize)
     }
 
     /// All labels, and the padding.

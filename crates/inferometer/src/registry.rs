@@ -2,17 +2,23 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use crate::{
+    cell,
     descriptor::Descriptor,
-    encode::{Format, encode},
+    encode::{self, EncodeOptions, Format},
     error::RegisterError,
     metric::Source,
     own,
+    reading::Sink,
     set::{MetricSet, descriptors},
-    snapshot::{FamilySnapshot, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// A list of metrics that are scraped together. Clones share it.
@@ -31,6 +37,8 @@ pub struct Registry {
 struct Inner {
     enabled: bool,
     declared: Mutex<Declared>,
+    /// What a scrape could not write.
+    unwritten: AtomicU64,
 }
 
 #[derive(Default)]
@@ -61,6 +69,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 enabled: true,
                 declared: Mutex::default(),
+                unwritten: AtomicU64::new(0),
             }),
         }
     }
@@ -73,6 +82,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 enabled: false,
                 declared: Mutex::default(),
+                unwritten: AtomicU64::new(0),
             }),
         }
     }
@@ -145,26 +155,47 @@ impl Registry {
 
     /// Reads every cell.
     pub fn snapshot(&self) -> Snapshot {
-        let sources = self.sources();
-        let mut families: Vec<_> = sources
-            .iter()
-            .map(|source| FamilySnapshot {
-                descriptor: Arc::clone(source.descriptor()),
-                series: source.collect(),
-            })
-            .collect();
-        families.extend(own::families(&sources, &families));
-        Snapshot { families }
+        let mut snapshot = Snapshot::default();
+        self.collect(&mut snapshot);
+        snapshot
     }
 
     /// The scrape in the given format.
-    pub fn encode(&self, format: Format) -> String {
-        encode(&self.snapshot(), format)
+    pub fn encode(&self, format: Format) -> Vec<u8> {
+        let mut page = Vec::new();
+        self.encode_into(format, EncodeOptions::default(), &mut page);
+        page
+    }
+
+    /// The scrape in the given format, in place of what `page` holds.
+    ///
+    /// A page that is used again isn't allocated again, which for many series is most of the work: keep it as the scrape before has left it.
+    pub fn encode_into(&self, format: Format, options: EncodeOptions, page: &mut Vec<u8>) {
+        let mut encoder = encode::sink(format, options, page);
+        self.collect(&mut encoder);
+        let unwritten = encoder.finish();
+        self.inner.unwritten.fetch_add(unwritten, Relaxed);
     }
 
     /// The scrape in the Prometheus text format.
     pub fn encode_text(&self) -> String {
-        self.encode(Format::PrometheusText)
+        String::from_utf8(self.encode(Format::PrometheusText))
+            .expect("help texts and labels are UTF-8, and the rest is ASCII")
+    }
+
+    /// Hands every series to `sink`, family by family, in declared order.
+    fn collect(&self, sink: &mut dyn Sink) {
+        let sources = self.sources();
+        let reader = cell::reader();
+        let series: Vec<_> = sources
+            .iter()
+            .map(|source| source.collect(&reader, sink))
+            .collect();
+        own::collect(&sources, &series, self.inner.unwritten.load(Relaxed), sink);
+        let now = Instant::now();
+        for source in &sources {
+            source.sweep(now, &reader);
+        }
     }
 
     fn sources(&self) -> Vec<Arc<dyn Source>> {

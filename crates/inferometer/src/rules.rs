@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::{
+    cell::Buckets,
     descriptor::{Descriptor, Kind, LabelBound},
     error::{RegisterError, Rule},
-    family::MAX_SERIES,
 };
 
 fn is_name(name: &str) -> bool {
@@ -14,6 +14,11 @@ fn is_name(name: &str) -> bool {
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether `name` can be a label's, of an exemplar for one.
+pub(crate) fn is_label_name(name: &str) -> bool {
+    is_name(name)
 }
 
 /// Checks a descriptor alone; names taken by others are the registry's business.
@@ -57,18 +62,31 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
             combinations = combinations.saturating_mul(values.len());
         }
     }
-    if combinations > MAX_SERIES {
-        return refuse(Rule::TooManySeries(combinations));
+    if combinations > descriptor.max_series {
+        return refuse(Rule::TooManySeries {
+            combinations,
+            max_series: descriptor.max_series,
+        });
     }
     if descriptor.kind == Kind::Histogram {
-        check_buckets(&descriptor.buckets).or_else(|fault| refuse(Rule::Buckets(fault)))?;
+        check_buckets(descriptor).or_else(|fault| refuse(Rule::Buckets(fault)))?;
     }
     Ok(())
 }
 
-fn check_buckets(bounds: &[f64]) -> Result<(), String> {
-    if bounds.is_empty() {
-        return Err("are missing; say `#[metric(buckets = …)]`".into());
+fn check_buckets(descriptor: &Descriptor) -> Result<(), String> {
+    let bounds = &descriptor.buckets;
+    if let Some(native) = &descriptor.native {
+        native.check()?;
+    } else if bounds.is_empty() {
+        return Err("are missing; say `#[metric(buckets = …)]` or `#[metric(native)]`".into());
+    }
+    if bounds.len() > Buckets::MOST_BOUNDS {
+        let most = Buckets::MOST_BOUNDS;
+        return Err(format!(
+            "are {}, and more than {most} are no distribution but a load for whoever stores them",
+            bounds.len()
+        ));
     }
     if let Some(bound) = bounds.iter().find(|bound| !bound.is_finite()) {
         return Err(format!(

@@ -1,9 +1,11 @@
 //! Sets: structs whose fields are metrics.
 
-use crate::{descriptor::Descriptor, metric::Metric, registry::Registrar};
+use std::time::Duration;
+
+use crate::{descriptor::Descriptor, metric::Metric, native::NativeBuckets, registry::Registrar};
 
 /// What a field's declaration says of its metric. The derive writes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FieldSpec {
     /// The field's name, from which the metric's is made.
     pub field: &'static str,
@@ -15,6 +17,12 @@ pub struct FieldSpec {
     pub help: &'static str,
     /// A histogram's bounds.
     pub buckets: Option<Vec<f64>>,
+    /// A histogram's native buckets.
+    pub native: Option<NativeBuckets>,
+    /// The most series it may have.
+    pub max_series: Option<usize>,
+    /// How long a series of an open set may be idle before it is removed.
+    pub idle: Option<Duration>,
 }
 
 impl FieldSpec {
@@ -48,6 +56,9 @@ impl FieldSpec {
 /// | the doc comment | a field | the HELP, up to its first empty line; required |
 /// | `#[metric(unit = "…")]` | a field | the unit in `a-z` and `_`, in base units and the plural; it ends the name |
 /// | `#[metric(buckets = …)]` | a histogram | the bounds: an array, a slice or a `Vec` of `f64`, the same each time it is evaluated |
+/// | `#[metric(native)]`, `#[metric(native = …)]` | a histogram | native buckets, the usual or [`NativeBuckets`]; beside bounds, if there are any |
+/// | `#[metric(max_series = …)]` | a field with open labels | how many series it may have; 10,000 without it |
+/// | `#[metric(idle = …)]` | a field with open labels | a `Duration`: a series that nothing was recorded to for so long, and to which there is no handle, is removed by a scrape |
 /// | `#[metric(name = "…")]` | a field | the whole name on the wire, when a contract fixes it |
 /// | `#[metric(flatten)]` | a field | the field is a set itself |
 ///

@@ -1,184 +1,219 @@
-//! The two text formats, which differ in names, escapes and the metadata of a family.
+//! The two text formats, which differ in names, escapes, the metadata of a family, exemplars and times of creation.
 //!
 //! - Prometheus text 0.0.4: prometheus.io, *Exposition formats*.
 //! - OpenMetrics 1.0: github.com/prometheus/OpenMetrics, *specification/OpenMetrics.md*.
 
-use std::fmt::Write as _;
+mod histogram;
+mod naming;
 
-use super::Format;
+use std::time::SystemTime;
+
+use super::{
+    gate::Gate,
+    number::{INTEGER_ROOM, float, integer, seconds, unix},
+    page::{BLOCK, Page, copy_blocks},
+};
 use crate::{
     descriptor::{Descriptor, Kind},
-    snapshot::{FamilySnapshot, Point},
+    reading::{LabelColumn, Reading, Sink, Value, one_by_one},
+    snapshot::Exemplar,
 };
+use histogram::Buckets;
+use naming::Naming;
 
-pub(super) fn family(page: &mut String, family: &FamilySnapshot, format: Format) {
-    let descriptor = &family.descriptor;
-    metadata(page, descriptor, format);
-    for series in &family.series {
-        match &series.point {
-            Point::Histogram { cumulative, sum } => {
-                histogram(page, descriptor, &series.labels, cumulative, *sum, format);
+/// How many series are written between two looks at the room that is left.
+const CHUNK: usize = 64;
+
+/// A page in a text format.
+#[derive(Debug)]
+pub(crate) struct Text<'p> {
+    page: Page<'p>,
+    open_metrics: bool,
+    created: bool,
+    gate: Gate,
+    /// The name of the family under way, before any suffix.
+    family: String,
+    /// The name of its samples, `{`, and a block's room: what stands before a sample's labels.
+    head: Vec<u8>,
+    head_length: usize,
+    /// Whether its samples are those of an OpenMetrics counter, which may have exemplars and times of creation.
+    is_open_counter: bool,
+    buckets: Buckets,
+}
+
+impl<'p> Text<'p> {
+    pub(super) fn prometheus(page: Page<'p>) -> Self {
+        Self::new(page, false, false)
+    }
+
+    pub(super) fn open_metrics(page: Page<'p>, created: bool) -> Self {
+        Self::new(page, true, created)
+    }
+
+    fn new(page: Page<'p>, open_metrics: bool, created: bool) -> Self {
+        Self {
+            page,
+            open_metrics,
+            created,
+            gate: Gate::new(),
+            family: String::new(),
+            head: Vec::new(),
+            head_length: 0,
+            is_open_counter: false,
+            buckets: Buckets::default(),
+        }
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.gate.dropped
+    }
+
+    pub(super) fn finish(mut self) {
+        if self.open_metrics {
+            self.page.put(b"# EOF\n");
+        }
+        self.page.finish();
+    }
+
+    fn labels(&mut self, labels: &str) {
+        if !labels.is_empty() {
+            self.page.put(b"{");
+            self.page.put(labels.as_bytes());
+            self.page.put(b"}");
+        }
+        self.page.put(b" ");
+    }
+
+    fn integer(&mut self, value: u64) {
+        let end = integer(self.page.room(INTEGER_ROOM), 0, value);
+        self.page.wrote(end);
+    }
+
+    fn number(&mut self, value: Value<'_>) {
+        match value {
+            Value::Integer(value) => self.integer(value),
+            Value::Signed(value) => {
+                if value < 0 {
+                    self.page.put(b"-");
+                }
+                self.integer(value.unsigned_abs());
             }
-            value => {
-                sample(page, &descriptor.name, "", &series.labels, None);
-                number(page, value);
-                page.push('\n');
+            Value::Float(value) => float(&mut self.page, value),
+            Value::Histogram(_) => unreachable!("the gate lets no histogram into another family"),
+        }
+    }
+
+    fn exemplar(&mut self, exemplar: &Exemplar) {
+        self.page.put(b" # {");
+        self.page.put(exemplar.labels.as_bytes());
+        self.page.put(b"} ");
+        float(&mut self.page, exemplar.value);
+        if let Some(at) = unix(exemplar.at) {
+            self.page.put(b" ");
+            seconds(&mut self.page, at);
+        }
+    }
+
+    /// The line of the family's name and `suffix`, up to its value.
+    fn suffixed(&mut self, suffix: &str, labels: &str) {
+        self.page.put(self.family.as_bytes());
+        self.page.put(suffix.as_bytes());
+        self.labels(labels);
+    }
+
+    fn created(&mut self, labels: &str, created: Option<SystemTime>) {
+        if let Some(created) = created.filter(|_| self.created).and_then(unix) {
+            self.suffixed("_created", labels);
+            seconds(&mut self.page, created);
+            self.page.put(b"\n");
+        }
+    }
+}
+
+impl Sink for Text<'_> {
+    fn family(&mut self, descriptor: &Descriptor) {
+        if !self.gate.opens(descriptor) {
+            return;
+        }
+        let naming = if self.open_metrics {
+            Naming::open_metrics(descriptor)
+        } else {
+            Naming::prometheus(descriptor)
+        };
+        naming.write(&mut self.page, &descriptor.help);
+        self.is_open_counter = self.open_metrics && naming.kind == "counter";
+        self.family.clear();
+        self.family.push_str(naming.name);
+        self.head.clear();
+        self.head.extend_from_slice(descriptor.name.as_bytes());
+        self.head.push(b'{');
+        self.head_length = self.head.len();
+        self.head.resize(self.head_length + BLOCK, b' ');
+        if descriptor.kind == Kind::Histogram {
+            self.buckets.open(&descriptor.name, &descriptor.buckets);
+        }
+    }
+
+    fn integers(
+        &mut self,
+        labels: &LabelColumn,
+        first: usize,
+        values: &[u64],
+        created: Option<SystemTime>,
+    ) {
+        let ends = labels.ends(first, values.len());
+        let plain = matches!(self.gate.kind(), Kind::Counter | Kind::Gauge)
+            && self.gate.is_open()
+            // Labels that are empty have no braces.
+            && ends.first() < ends.last()
+            && !(self.created && self.is_open_counter && created.is_some());
+        if !plain {
+            return one_by_one(self, labels, first, values, created);
+        }
+        let text = labels.bytes();
+        let (head, head_length) = (&self.head[..], self.head_length);
+        for (at, values) in (0..).step_by(CHUNK).zip(values.chunks(CHUNK)) {
+            let ends = &ends[at..=at + values.len()];
+            let (mut start, last) = (ends[0] as usize, ends[values.len()] as usize);
+            // Every line whole, and what the last copy writes beyond its own.
+            let need = values.len() * (head_length + 2 + INTEGER_ROOM + 1) + last - start + BLOCK;
+            let room = &mut self.page.room(need)[..need];
+            let mut at = 0;
+            for (value, end) in values.iter().zip(&ends[1..]) {
+                let end = *end as usize;
+                copy_blocks(room, at, head, 0, head_length);
+                at += head_length;
+                copy_blocks(room, at, text, start, end - start);
+                at += end - start;
+                room[at..at + 2].copy_from_slice(b"} ");
+                at = integer(room, at + 2, *value);
+                room[at] = b'\n';
+                at += 1;
+                start = end;
+            }
+            self.page.wrote(at);
+        }
+    }
+
+    fn series(&mut self, reading: &Reading<'_>) {
+        if !self.gate.admits(reading) {
+            return;
+        }
+        if let Value::Histogram(point) = reading.value {
+            self.histogram(reading, point);
+        } else {
+            self.page.put(&self.head[..self.head_length - 1]);
+            self.labels(reading.labels);
+            self.number(reading.value);
+            if let Some(exemplar) = reading.exemplar.filter(|_| self.is_open_counter)
+                && self.gate.admits_exemplar(exemplar)
+            {
+                self.exemplar(exemplar);
+            }
+            self.page.put(b"\n");
+            if self.is_open_counter {
+                self.created(reading.labels, reading.created);
             }
         }
-    }
-}
-
-fn metadata(page: &mut String, descriptor: &Descriptor, format: Format) {
-    let (name, kind) = match (format, descriptor.kind) {
-        (Format::OpenMetricsText, kind) => (descriptor.family(), kind.as_str()),
-        // The older format knows neither of these two.
-        (Format::PrometheusText, Kind::Info | Kind::StateSet) => (&*descriptor.name, "gauge"),
-        (Format::PrometheusText, kind) => (&*descriptor.name, kind.as_str()),
-    };
-    let _ = write!(page, "# HELP {name} ");
-    escape_help(page, &descriptor.help, format);
-    let _ = writeln!(page, "\n# TYPE {name} {kind}");
-    if format == Format::OpenMetricsText
-        && let Some(unit) = descriptor.unit_in_name()
-    {
-        let _ = writeln!(page, "# UNIT {name} {unit}");
-    }
-}
-
-fn histogram(
-    page: &mut String,
-    descriptor: &Descriptor,
-    labels: &str,
-    cumulative: &[u64],
-    sum: f64,
-    format: Format,
-) {
-    let name = &descriptor.name;
-    let infinite = [f64::INFINITY];
-    for (bound, count) in descriptor.buckets.iter().chain(&infinite).zip(cumulative) {
-        sample(page, name, "_bucket", labels, Some(*bound));
-        let _ = writeln!(page, "{count}");
-    }
-    // OpenMetrics wants neither where a bound is negative: such a sum isn't a counter.
-    if format == Format::OpenMetricsText && descriptor.buckets.first().is_some_and(|b| *b < 0.0) {
-        return;
-    }
-    sample(page, name, "_sum", labels, None);
-    float(page, sum);
-    page.push('\n');
-    sample(page, name, "_count", labels, None);
-    let _ = writeln!(page, "{}", cumulative.last().copied().unwrap_or_default());
-}
-
-/// Everything of a sample's line before its value.
-fn sample(page: &mut String, name: &str, suffix: &str, labels: &str, le: Option<f64>) {
-    page.push_str(name);
-    page.push_str(suffix);
-    if !labels.is_empty() || le.is_some() {
-        page.push('{');
-        page.push_str(labels);
-        if let Some(bound) = le {
-            page.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
-            float(page, bound);
-            page.push('"');
-        }
-        page.push('}');
-    }
-    page.push(' ');
-}
-
-fn number(page: &mut String, value: &Point) {
-    match value {
-        Point::Integer(value) => page.push_str(itoa::Buffer::new().format(*value)),
-        Point::Signed(value) => page.push_str(itoa::Buffer::new().format(*value)),
-        Point::Float(value) => float(page, *value),
-        Point::Histogram { .. } => unreachable!("a histogram is written by its own function"),
-    }
-}
-
-/// The shortest text that reads back the same, always with a point or an exponent: Prometheus before 3.0 takes `1` and `1.0`
-/// in `le` for two buckets.
-fn float(page: &mut String, value: f64) {
-    if value.is_nan() {
-        page.push_str("NaN");
-    } else if value.is_infinite() {
-        page.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else {
-        let _ = write!(page, "{value:?}");
-    }
-}
-
-fn escape_help(page: &mut String, help: &str, format: Format) {
-    for character in help.chars() {
-        match character {
-            '\\' => page.push_str("\\\\"),
-            '\n' => page.push_str("\\n"),
-            '"' if format == Format::OpenMetricsText => page.push_str("\\\""),
-            other => page.push(other),
-        }
-    }
-}
-
-/// Appends a label's value with its backslashes, quotes and line feeds escaped.
-pub(crate) fn escape_label_value(into: &mut String, value: &str) {
-    for character in value.chars() {
-        match character {
-            '\\' => into.push_str("\\\\"),
-            '"' => into.push_str("\\\""),
-            '\n' => into.push_str("\\n"),
-            other => into.push(other),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(value: f64) -> String {
-        let mut page = String::new();
-        float(&mut page, value);
-        page
-    }
-
-    #[test]
-    fn floats_are_spelled_as_the_formats_ask() {
-        assert_eq!(written(1.0), "1.0");
-        assert_eq!(written(-0.0), "-0.0");
-        assert_eq!(written(0.005), "0.005");
-        assert_eq!(written(f64::NAN), "NaN");
-        assert_eq!(written(f64::INFINITY), "+Inf");
-        assert_eq!(written(f64::NEG_INFINITY), "-Inf");
-    }
-
-    #[test]
-    fn floats_read_back_the_same() {
-        for value in [
-            f64::MAX,
-            f64::MIN_POSITIVE,
-            5e-324,
-            1e16,
-            0.1 + 0.2,
-            123_456_789.125,
-        ] {
-            assert_eq!(written(value).parse(), Ok(value));
-        }
-    }
-
-    #[test]
-    fn hostile_label_values_stay_inside_their_quotes() {
-        let mut into = String::new();
-        escape_label_value(&mut into, "} 1\n# EOF\nevil\\ \"666\"");
-        assert_eq!(into, r#"} 1\n# EOF\nevil\\ \"666\""#);
-    }
-
-    #[test]
-    fn help_escapes_quotes_only_in_openmetrics() {
-        let mut old = String::new();
-        escape_help(&mut old, "a \"b\" \\ \n", Format::PrometheusText);
-        assert_eq!(old, r#"a "b" \\ \n"#);
-        let mut new = String::new();
-        escape_help(&mut new, "a \"b\" \\ \n", Format::OpenMetricsText);
-        assert_eq!(new, r#"a \"b\" \\ \n"#);
     }
 }

@@ -1,16 +1,18 @@
 //! Levels that rise and fall.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Metric, Read, Unreadable, describe, point};
+use super::{Metric, describe};
 use crate::{
-    cell::Level,
+    cell::{self, Level, Reader},
     descriptor::{Descriptor, Kind},
     family::{Borrowed, Family, Handle},
     label::LabelSet,
+    reading::{Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    sync::{AtomicU64, Relaxed},
 };
 
 /// A whole number that rises and falls by steps, such as requests in flight or connections in use.
@@ -76,28 +78,26 @@ macro_rules! record {
     ($type:ty) => {
         impl $type {
             /// Adds one.
-            #[inline]
+            #[inline(always)]
             pub fn inc(&self) {
-                self.add(1);
+                self.0.cell().add(1);
             }
 
             /// Takes one away.
-            #[inline]
+            #[inline(always)]
             pub fn dec(&self) {
-                self.add(-1);
+                self.0.cell().add(-1);
             }
 
             /// Adds `amount`, which may be negative.
-            #[inline]
+            #[inline(always)]
             pub fn add(&self, amount: i64) {
-                if self.0.family.enabled {
-                    self.0.cell().add(amount);
-                }
+                self.0.cell().add(amount);
             }
 
             /// The sum of all steps.
             pub fn get(&self) -> i64 {
-                self.0.cell().get()
+                self.0.cell().get(&cell::reader())
             }
         }
     };
@@ -111,13 +111,38 @@ impl<L: LabelSet> Metric for AdditiveGauge<L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, Level::new);
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
         Self(Handle::new(registrar.add(Arc::new(family))))
     }
 }
 
-impl Read for Level {
-    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        Ok(point(labels, Point::Signed(self.get())))
+impl Cell for Level {
+    type Shape = ();
+
+    fn new((): &()) -> Self {
+        Self::new()
+    }
+
+    fn many((): &(), count: usize) -> Box<[Self]> {
+        Self::many(count)
+    }
+
+    fn mute((): &()) -> Self {
+        Self::mute()
+    }
+
+    fn free(&self, (): &()) {
+        Self::free(*self);
+    }
+
+    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+        place.current(Value::Signed(self.get(place.reader)), sink);
+        Ok(1)
+    }
+
+    /// What is still in flight isn't idle.
+    fn stirred(&self, (): &(), reader: &Reader<'_>, seen: &AtomicU64) -> bool {
+        let now = self.get(reader).cast_unsigned();
+        now != seen.swap(now, Relaxed) || now != 0
     }
 }

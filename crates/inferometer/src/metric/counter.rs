@@ -1,16 +1,18 @@
 //! Counts that only grow.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Metric, Read, Unreadable, describe, point};
+use super::{Metric, describe};
 use crate::{
-    cell::Count,
+    cell::{self, Count, Reader, Slot},
     descriptor::{Descriptor, Kind},
     family::{Borrowed, Family, Handle},
     label::LabelSet,
+    reading::{Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    sync::{AtomicU64, Relaxed},
 };
 
 /// A whole number that only grows, such as requests or tokens.
@@ -50,22 +52,43 @@ macro_rules! record {
     ($type:ty) => {
         impl $type {
             /// Adds one.
-            #[inline]
+            #[inline(always)]
             pub fn inc(&self) {
-                self.add(1);
+                self.0.cell().add(1);
             }
 
             /// Adds `amount`.
-            #[inline]
+            #[inline(always)]
             pub fn add(&self, amount: u64) {
-                if self.0.family.enabled {
-                    self.0.cell().add(amount);
+                self.0.cell().add(amount);
+            }
+
+            /// Adds `amount`, and offers `exemplar`, such as `[("trace_id", id)]`, to stand for the series.
+            ///
+            /// A family takes at most a thousand a second, and the newest is shown. One with more than 128 characters in its names and
+            /// values, or with a name that isn't one, is refused and counted in `inferometer_exemplars_refused_total`; the amount counts all
+            /// the same.
+            pub fn add_with_exemplar(&self, amount: u64, exemplar: &[(&str, &str)]) {
+                self.add(amount);
+                if let Some(slot) = self.0.cell().exemplar_slot() {
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        reason = "an amount of one event is small"
+                    )]
+                    let value = amount as f64;
+                    let exemplars = &self.0.family().own.exemplars;
+                    exemplars.offer(slot, (0, 1), value, exemplar);
                 }
+            }
+
+            /// Adds one, and offers `exemplar`: see [`add_with_exemplar`](Self::add_with_exemplar).
+            pub fn inc_with_exemplar(&self, exemplar: &[(&str, &str)]) {
+                self.add_with_exemplar(1, exemplar);
             }
 
             /// What has been counted so far.
             pub fn get(&self) -> u64 {
-                self.0.cell().get()
+                self.0.cell().get(&cell::reader())
             }
         }
     };
@@ -79,13 +102,45 @@ impl<L: LabelSet> Metric for Counter<L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, Count::new);
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
         Self(Handle::new(registrar.add(Arc::new(family))))
     }
 }
 
-impl Read for Count {
-    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        Ok(point(labels, Point::Integer(self.get())))
+impl Cell for Count {
+    type Shape = ();
+
+    fn new((): &()) -> Self {
+        Self::new()
+    }
+
+    fn many((): &(), count: usize) -> Box<[Self]> {
+        Self::many(count)
+    }
+
+    fn mute((): &()) -> Self {
+        Self::mute()
+    }
+
+    fn free(&self, (): &()) {
+        Self::free(*self);
+    }
+
+    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+        place.counted(Value::Integer(self.get(place.reader)), sink);
+        Ok(1)
+    }
+
+    fn read_run(cells: &[Self], reader: &Reader<'_>, values: &mut [u64]) -> bool {
+        Self::get_run(cells, reader, values)
+    }
+
+    fn stirred(&self, (): &(), reader: &Reader<'_>, seen: &AtomicU64) -> bool {
+        let now = self.get(reader);
+        now != seen.swap(now, Relaxed)
+    }
+
+    fn exemplar_slot(&self) -> Option<Slot> {
+        self.live_slot()
     }
 }

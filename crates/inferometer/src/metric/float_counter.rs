@@ -1,16 +1,18 @@
 //! Amounts that only grow.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Metric, Read, Unreadable, describe, point};
+use super::{Metric, describe};
 use crate::{
-    cell::Sum,
+    cell::{self, Reader, Slot, Sum},
     descriptor::{Descriptor, Kind},
     family::{Borrowed, Family, Handle},
     label::LabelSet,
+    reading::{Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    sync::{AtomicU64, Relaxed},
 };
 
 /// An amount that only grows and needn't be whole, such as joules, seconds or money.
@@ -55,19 +57,31 @@ macro_rules! record {
     ($type:ty) => {
         impl $type {
             /// Adds `amount`, which must be finite and not negative.
-            #[inline]
+            #[inline(always)]
             pub fn add(&self, amount: f64) {
-                if !self.0.family.enabled {
-                } else if amount >= 0.0 && amount.is_finite() {
+                if amount >= 0.0 && amount < f64::INFINITY {
                     self.0.cell().add(amount);
                 } else {
-                    self.0.family.own.refused.add(1);
+                    self.0.family().own.refuse();
+                }
+            }
+
+            /// Adds `amount`, and offers `exemplar` to stand for the series: see
+            /// [`Counter::add_with_exemplar`](crate::Counter::add_with_exemplar).
+            pub fn add_with_exemplar(&self, amount: f64, exemplar: &[(&str, &str)]) {
+                self.add(amount);
+                if let Some(slot) = self.0.cell().exemplar_slot()
+                    && amount >= 0.0
+                    && amount < f64::INFINITY
+                {
+                    let exemplars = &self.0.family().own.exemplars;
+                    exemplars.offer(slot, (0, 1), amount, exemplar);
                 }
             }
 
             /// What has been added so far.
             pub fn get(&self) -> f64 {
-                self.0.cell().get()
+                self.0.cell().get(&cell::reader())
             }
         }
     };
@@ -81,13 +95,41 @@ impl<L: LabelSet> Metric for FloatCounter<L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, Sum::new);
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
         Self(Handle::new(registrar.add(Arc::new(family))))
     }
 }
 
-impl Read for Sum {
-    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        Ok(point(labels, Point::Float(self.get())))
+impl Cell for Sum {
+    type Shape = ();
+
+    fn new((): &()) -> Self {
+        Self::new()
+    }
+
+    fn many((): &(), count: usize) -> Box<[Self]> {
+        Self::many(count)
+    }
+
+    fn mute((): &()) -> Self {
+        Self::mute()
+    }
+
+    fn free(&self, (): &()) {
+        Self::free(*self);
+    }
+
+    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+        place.counted(Value::Float(self.get(place.reader)), sink);
+        Ok(1)
+    }
+
+    fn stirred(&self, (): &(), reader: &Reader<'_>, seen: &AtomicU64) -> bool {
+        let now = self.get(reader).to_bits();
+        now != seen.swap(now, Relaxed)
+    }
+
+    fn exemplar_slot(&self) -> Option<Slot> {
+        self.live_slot()
     }
 }

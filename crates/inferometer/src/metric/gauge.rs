@@ -2,24 +2,132 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use super::{Metric, Read, Unreadable, describe, point};
+use super::{Metric, describe};
 use crate::{
-    cell::Value,
+    cell::{Reader, Setting},
     descriptor::{Descriptor, Kind},
     family::{Borrowed, Family, Handle},
     label::LabelSet,
+    reading::{Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    sync::AtomicU64,
 };
 
-type Callback = Arc<dyn Fn() -> Option<f64> + Send + Sync>;
+type Callback<N> = Arc<dyn Fn() -> Option<N> + Send + Sync>;
+
+/// A number that fits a gauge's 64 bits.
+pub(crate) trait Number: Copy + std::fmt::Debug + Send + Sync + 'static {
+    fn to_bits(self) -> u64;
+    fn from_bits(bits: u64) -> Self;
+    fn value<'a>(self) -> Value<'a>;
+}
+
+impl Number for f64 {
+    fn to_bits(self) -> u64 {
+        self.to_bits()
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        Self::from_bits(bits)
+    }
+
+    fn value<'a>(self) -> Value<'a> {
+        Value::Float(self)
+    }
+}
+
+impl Number for i64 {
+    fn to_bits(self) -> u64 {
+        self.cast_unsigned()
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        bits.cast_signed()
+    }
+
+    fn value<'a>(self) -> Value<'a> {
+        Value::Signed(self)
+    }
+}
+
+/// The memory of one gauge: one atomic for all threads.
+pub(crate) struct GaugeCell<N> {
+    value: Setting,
+    callback: Mutex<Option<Callback<N>>>,
+}
+
+impl<N> std::fmt::Debug for GaugeCell<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<N> GaugeCell<N> {
+    fn holding(value: Setting) -> Arc<Self> {
+        Arc::new(Self {
+            value,
+            callback: Mutex::new(None),
+        })
+    }
+
+    fn track(&self, callback: &Callback<N>) {
+        let mut current = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        self.value.close();
+        *current = Some(Arc::clone(callback));
+    }
+
+    fn untrack(&self, callback: &Callback<N>) {
+        let mut current = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .take_if(|current| Arc::ptr_eq(current, callback))
+            .is_some()
+        {
+            self.value.open();
+        }
+    }
+}
+
+impl<N: Number> Cell for Arc<GaugeCell<N>> {
+    type Shape = ();
+
+    fn new((): &()) -> Self {
+        GaugeCell::holding(Setting::absent())
+    }
+
+    fn mute((): &()) -> Self {
+        GaugeCell::holding(Setting::mute())
+    }
+
+    fn free(&self, (): &()) {}
+
+    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+        let callback = self
+            .callback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let value = match callback {
+            Some(compute) => {
+                catch_unwind(AssertUnwindSafe(|| compute())).map_err(|_| Unreadable)?
+            }
+            None => self.value.get().map(N::from_bits),
+        };
+        let Some(value) = value else { return Ok(0) };
+        place.current(value.value(), sink);
+        Ok(1)
+    }
+
+    /// What is tracked isn't idle.
+    fn stirred(&self, (): &(), _reader: &Reader<'_>, _seen: &AtomicU64) -> bool {
+        self.value.touched()
+    }
+}
 
 /// A value that is set, such as a temperature, or computed when a scrape asks, such as a queue's depth.
 ///
@@ -59,23 +167,11 @@ type Callback = Arc<dyn Fn() -> Option<f64> + Send + Sync>;
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Gauge<L: LabelSet = ()>(Handle<GaugeCell, L>);
+pub struct Gauge<L: LabelSet = ()>(Handle<Arc<GaugeCell<f64>>, L>);
 
 /// One series of a [`Gauge`], found for a recording or two.
 #[derive(Debug)]
-pub struct GaugeRef<'a>(Borrowed<'a, GaugeCell>);
-
-pub(crate) struct GaugeCell {
-    value: Value,
-    tracked: AtomicBool,
-    callback: Mutex<Option<Callback>>,
-}
-
-impl std::fmt::Debug for GaugeCell {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.value.fmt(f)
-    }
-}
+pub struct GaugeRef<'a>(Borrowed<'a, Arc<GaugeCell<f64>>>);
 
 /// Keeps a series computed; dropped, it makes the series absent and settable again.
 ///
@@ -83,64 +179,101 @@ impl std::fmt::Debug for GaugeCell {
 #[must_use = "dropped at once, it computes nothing"]
 pub struct Tracking {
     gauge: Gauge,
-    callback: Callback,
+    callback: Callback<f64>,
 }
 
-impl std::fmt::Debug for Tracking {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Tracking").field(&self.gauge).finish()
-    }
+/// A whole number that is set, such as a capacity or a generation; otherwise as [`Gauge`].
+///
+/// It shows every `i64` exactly in the text formats; in protobuf, whose gauges are floats, beyond 2⁵³ the nearest.
+///
+/// # Examples
+/// ```
+/// use inferometer::{IntGauge, MetricSet, Registry};
+///
+/// #[derive(MetricSet)]
+/// struct Queue {
+///     /// How many requests may wait.
+///     capacity: IntGauge,
+/// }
+///
+/// let registry = Registry::new();
+/// let queue: Queue = registry.register()?;
+/// queue.capacity.set(256);
+/// assert!(registry.encode_text().contains("\ncapacity 256\n"));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct IntGauge<L: LabelSet = ()>(Handle<Arc<GaugeCell<i64>>, L>);
+
+/// One series of an [`IntGauge`], found for a recording or two.
+#[derive(Debug)]
+pub struct IntGaugeRef<'a>(Borrowed<'a, Arc<GaugeCell<i64>>>);
+
+/// As [`Tracking`], for an [`IntGauge`].
+#[must_use = "dropped at once, it computes nothing"]
+pub struct IntTracking {
+    gauge: IntGauge,
+    callback: Callback<i64>,
 }
 
-impl Drop for Tracking {
-    fn drop(&mut self) {
-        let cell = self.gauge.0.cell();
-        let mut callback = cell.callback.lock().unwrap_or_else(PoisonError::into_inner);
-        if callback
-            .take_if(|current| Arc::ptr_eq(current, &self.callback))
-            .is_some()
-        {
-            cell.value.clear();
-            cell.tracked.store(false, Relaxed);
+macro_rules! gauge {
+    ($gauge:ident, $reference:ident, $tracking:ident, $number:ty) => {
+        finding!($gauge, $reference);
+
+        impl std::fmt::Debug for $tracking {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($tracking)).field(&self.gauge).finish()
+            }
         }
-    }
-}
 
-finding!(Gauge, GaugeRef);
-
-impl Gauge {
-    /// Computes the value at each scrape, for as long as the [`Tracking`] lives. `None` leaves the series out.
-    ///
-    /// A series has one writer: meanwhile [`set`](Self::set) is refused and counted in `inferometer_recordings_refused_total`.
-    /// The callback runs on the scraping thread and should do no more than read memory. One that panics costs its own
-    /// series only, and is counted in `inferometer_scrape_failures_total`.
-    pub fn track(&self, value: impl Fn() -> Option<f64> + Send + Sync + 'static) -> Tracking {
-        let callback: Callback = Arc::new(value);
-        if self.0.family.enabled {
-            let cell = self.0.cell();
-            let mut current = cell.callback.lock().unwrap_or_else(PoisonError::into_inner);
-            cell.tracked.store(true, Relaxed);
-            cell.value.clear();
-            *current = Some(Arc::clone(&callback));
+        impl Drop for $tracking {
+            fn drop(&mut self) {
+                self.gauge.0.cell().untrack(&self.callback);
+            }
         }
-        Tracking {
-            gauge: self.clone(),
-            callback,
-        }
-    }
-}
 
-macro_rules! record {
-    ($type:ty) => {
+        impl $gauge {
+            /// Computes the value at each scrape, for as long as the [`Tracking`] lives. `None` leaves the series out.
+            ///
+            /// A series has one writer: meanwhile [`set`](Self::set) is refused and counted in `inferometer_recordings_refused_total`.
+            /// The callback runs on the scraping thread and should do no more than read memory. One that panics costs its own
+            /// series only, and is counted in `inferometer_scrape_failures_total`.
+            pub fn track(
+                &self,
+                value: impl Fn() -> Option<$number> + Send + Sync + 'static,
+            ) -> $tracking {
+                let callback: Callback<$number> = Arc::new(value);
+                if self.0.family().enabled() {
+                    self.0.cell().track(&callback);
+                }
+                $tracking {
+                    gauge: self.clone(),
+                    callback,
+                }
+            }
+        }
+
+        gauge!(record $gauge, $number);
+        gauge!(record $reference<'_>, $number);
+
+        impl<L: LabelSet> Metric for $gauge<L> {
+            fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
+                describe::<L>(spec, namespace, Kind::Gauge, "")
+            }
+
+            fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
+                let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
+                Self(Handle::new(registrar.add(Arc::new(family))))
+            }
+        }
+    };
+    (record $type:ty, $number:ty) => {
         impl $type {
             /// Sets the value.
-            #[inline]
-            pub fn set(&self, value: f64) {
-                if !self.0.family.enabled {
-                } else if self.0.cell().tracked.load(Relaxed) {
-                    self.0.family.own.refused.add(1);
-                } else {
-                    self.0.cell().value.set(value);
+            #[inline(always)]
+            pub fn set(&self, value: $number) {
+                if !self.0.cell().value.set(Number::to_bits(value)) {
+                    self.0.family().own.refuse();
                 }
             }
 
@@ -150,45 +283,11 @@ macro_rules! record {
             }
 
             /// The value last set; `None` when it is absent, or computed at each scrape.
-            pub fn get(&self) -> Option<f64> {
-                self.0.cell().value.get()
+            pub fn get(&self) -> Option<$number> {
+                self.0.cell().value.get().map(Number::from_bits)
             }
         }
     };
 }
-record!(Gauge);
-record!(GaugeRef<'_>);
-
-impl<L: LabelSet> Metric for Gauge<L> {
-    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-        describe::<L>(spec, namespace, Kind::Gauge, "")
-    }
-
-    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), false, || {
-            GaugeCell {
-                value: Value::absent(),
-                tracked: AtomicBool::new(false),
-                callback: Mutex::new(None),
-            }
-        });
-        Self(Handle::new(registrar.add(Arc::new(family))))
-    }
-}
-
-impl Read for GaugeCell {
-    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        let callback = self
-            .callback
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let value = match callback {
-            Some(compute) => {
-                catch_unwind(AssertUnwindSafe(|| compute())).map_err(|_| Unreadable)?
-            }
-            None => self.value.get(),
-        };
-        Ok(value.map_or_else(Vec::new, |value| point(labels, Point::Float(value))))
-    }
-}
+gauge!(Gauge, GaugeRef, Tracking, f64);
+gauge!(IntGauge, IntGaugeRef, IntTracking, i64);

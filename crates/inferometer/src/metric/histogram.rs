@@ -5,18 +5,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Metric, Read, Unreadable, describe, point};
+use super::{Metric, describe};
 use crate::{
-    cell::Buckets,
+    cell::{self, Bounds, Buckets, Exponential, Reader, Slot},
     descriptor::{Descriptor, Kind},
     family::{Borrowed, Family, Handle},
     label::LabelSet,
+    native::NativeBuckets,
+    reading::{Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    snapshot::HistogramPoint,
+    sync::{AtomicU64, Relaxed},
 };
 
 /// A distribution over buckets with upper bounds, such as a latency.
+///
+/// Bounds are chosen in the declaration (`buckets = …`), or the buckets are [native](crate::NativeBuckets) (`native`): exponential and as
+/// fine everywhere, without a bound to be chosen, for Prometheus servers that take them; or both, for a time of change.
 ///
 /// A value equal to a bound counts below it. NaN is refused and counted in `inferometer_recordings_refused_total`: it never
 /// reaches the sum that way. An infinity counts in its bucket and makes the sum infinite; infinities of both signs make it NaN.
@@ -73,17 +80,40 @@ impl Drop for Timer {
     }
 }
 
+/// What the histograms of a family share.
 #[derive(Debug)]
+pub(crate) struct HistogramShape {
+    bounds: Bounds,
+    native: Option<NativeBuckets>,
+}
+
+/// The memory of one histogram.
+#[derive(Clone, Debug)]
 pub(crate) struct HistogramCell {
-    bounds: Arc<[f64]>,
-    buckets: Buckets,
+    classic: Buckets,
+    native: Option<Arc<Exponential>>,
 }
 
 impl HistogramCell {
-    #[inline]
-    fn observe(&self, value: f64, times: u64) {
-        let at = self.bounds.partition_point(|bound| *bound < value);
-        self.buckets.add(at, value, times);
+    #[inline(always)]
+    fn observe(&self, shape: &HistogramShape, value: f64, times: u64) {
+        self.classic.add(&shape.bounds, value, times);
+        if let Some(native) = &self.native {
+            native.add(value, times);
+        }
+    }
+
+    /// Native buckets are read first, and written last: what they hold, the classic ones hold too.
+    fn get(&self, shape: &HistogramShape, reader: &Reader<'_>) -> HistogramPoint {
+        let native = self.native.as_ref().map(|native| native.get(reader));
+        let mut counts = Vec::new();
+        let sum = self.classic.get(&shape.bounds, reader, &mut counts);
+        HistogramPoint {
+            counts,
+            sum,
+            exemplars: Vec::new(),
+            native,
+        }
     }
 }
 
@@ -103,7 +133,7 @@ macro_rules! record {
     ($type:ty) => {
         impl $type {
             /// Counts `value`.
-            #[inline]
+            #[inline(always)]
             pub fn observe(&self, value: f64) {
                 self.observe_times(value, 1);
             }
@@ -115,25 +145,37 @@ macro_rules! record {
             }
 
             /// Counts `value` as often as `times` says; 0 times is not at all.
-            #[inline]
+            #[inline(always)]
             pub fn observe_times(&self, value: f64, times: u64) {
-                if !self.0.family.enabled || times == 0 {
-                } else if value.is_nan() {
-                    self.0.family.own.refused.add(1);
-                } else {
-                    self.0.cell().observe(value, times);
+                if value.is_nan() {
+                    self.0.family().own.refuse();
+                } else if times > 0 {
+                    self.0.cell().observe(&self.0.family().shape, value, times);
+                }
+            }
+
+            /// Counts `value`, and offers `exemplar` to stand for its bucket: see
+            /// [`Counter::add_with_exemplar`](crate::Counter::add_with_exemplar).
+            pub fn observe_with_exemplar(&self, value: f64, exemplar: &[(&str, &str)]) {
+                self.observe(value);
+                if let Some(slot) = self.0.cell().exemplar_slot()
+                    && !value.is_nan()
+                {
+                    let bounds = &self.0.family().shape.bounds;
+                    let bucket = (bounds.bucket(value), bounds.len() + 1);
+                    let exemplars = &self.0.family().own.exemplars;
+                    exemplars.offer(slot, bucket, value, exemplar);
                 }
             }
 
             /// How many values were counted, and their sum.
             pub fn get(&self) -> (u64, f64) {
-                let (counts, sum) = self.0.cell().buckets.get();
-                (
-                    counts
-                        .iter()
-                        .fold(0, |total: u64, count| total.saturating_add(*count)),
-                    sum,
-                )
+                let point = self.0.cell().get(&self.0.family().shape, &cell::reader());
+                let count = point
+                    .counts
+                    .iter()
+                    .fold(0, |total: u64, count| total.saturating_add(*count));
+                (count, point.sum)
             }
         }
     };
@@ -143,42 +185,78 @@ record!(HistogramRef<'_>);
 
 impl<L: LabelSet> Metric for Histogram<L> {
     fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-        let default = || match spec.unit {
-            Some("seconds") => crate::buckets::LATENCY.to_vec(),
+        let default = || match (spec.unit, spec.native) {
+            (Some("seconds"), None) => crate::buckets::LATENCY.to_vec(),
             _ => Vec::new(),
         };
         let buckets = spec.buckets.clone().unwrap_or_else(default);
         Descriptor {
             buckets: buckets.into(),
+            native: spec.native,
             ..describe::<L>(spec, namespace, Kind::Histogram, "")
         }
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let bounds = Arc::clone(&descriptor.buckets);
-        let make = move || HistogramCell {
-            buckets: Buckets::new(bounds.len() + 1),
-            bounds: Arc::clone(&bounds),
+        let shape = HistogramShape {
+            bounds: Bounds::new(&descriptor.buckets),
+            native: descriptor.native,
         };
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), true, make);
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), shape);
         Self(Handle::new(registrar.add(Arc::new(family))))
     }
 }
 
-impl Read for HistogramCell {
-    fn read(&self, _family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        let (mut counts, sum) = self.buckets.get();
-        let mut total = 0_u64;
-        for count in &mut counts {
-            total = total.saturating_add(*count);
-            *count = total;
+impl Cell for HistogramCell {
+    type Shape = HistogramShape;
+
+    fn new(shape: &HistogramShape) -> Self {
+        Self {
+            classic: Buckets::new(&shape.bounds),
+            native: shape
+                .native
+                .map(|layout| Arc::new(Exponential::new(layout))),
         }
-        Ok(point(
-            labels,
-            Point::Histogram {
-                cumulative: counts,
-                sum,
-            },
-        ))
+    }
+
+    fn mute(_shape: &HistogramShape) -> Self {
+        Self {
+            classic: Buckets::mute(),
+            native: None,
+        }
+    }
+
+    fn free(&self, shape: &HistogramShape) {
+        self.classic.free(&shape.bounds);
+        if let Some(native) = &self.native {
+            native.free();
+        }
+    }
+
+    fn read(
+        &self,
+        shape: &HistogramShape,
+        place: &Place<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<u64, Unreadable> {
+        let point = HistogramPoint {
+            exemplars: place.exemplars.to_vec(),
+            ..self.get(shape, place.reader)
+        };
+        place.counted(Value::Histogram(&point), sink);
+        Ok(1)
+    }
+
+    fn stirred(&self, shape: &HistogramShape, reader: &Reader<'_>, seen: &AtomicU64) -> bool {
+        let now = self
+            .get(shape, reader)
+            .counts
+            .iter()
+            .fold(0, |total: u64, count| total.wrapping_add(*count));
+        now != seen.swap(now, Relaxed)
+    }
+
+    fn exemplar_slot(&self) -> Option<Slot> {
+        self.classic.live_slot()
     }
 }

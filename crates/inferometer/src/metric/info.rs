@@ -1,16 +1,19 @@
 //! Facts in labels.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use super::{Metric, Source, describe};
 use crate::{
-    cell::Count,
+    cell::Reader,
     descriptor::{Descriptor, Kind},
     family::{Bookkeeping, render},
     label::LabelSet,
+    reading::{Reading, Sink, Value},
     registry::Registrar,
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
 };
 
 /// Facts about something, told in labels; the value is always 1. A version is the usual one.
@@ -95,11 +98,7 @@ impl<L: LabelSet> Metric for Info<L> {
         let facts = Arc::new(Facts {
             descriptor: descriptor.into(),
             enabled: registrar.enabled(),
-            own: Bookkeeping {
-                dropped: L::LABELS.iter().map(|_| Count::new()).collect(),
-                refused: Count::new(),
-                failed: Count::new(),
-            },
+            own: Bookkeeping::new(L::LABELS.len(), registrar.enabled()),
             rendered: Mutex::new(None),
         });
         Self {
@@ -118,14 +117,22 @@ impl Source for Facts {
         &self.own
     }
 
-    fn collect(&self) -> Vec<SeriesSnapshot> {
-        let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        rendered
-            .iter()
-            .map(|labels| SeriesSnapshot {
-                labels: labels.clone(),
-                point: Point::Integer(1),
-            })
-            .collect()
+    fn collect(&self, _reader: &Reader<'_>, sink: &mut dyn Sink) -> u64 {
+        sink.family(&self.descriptor);
+        let rendered = self
+            .rendered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(labels) = rendered else { return 0 };
+        sink.series(&Reading {
+            labels: &labels,
+            value: Value::Integer(1),
+            created: None,
+            exemplar: None,
+        });
+        1
     }
+
+    fn sweep(&self, _now: Instant, _reader: &Reader<'_>) {}
 }

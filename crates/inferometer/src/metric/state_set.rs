@@ -1,21 +1,18 @@
 //! One state of a closed set at a time.
 
-use std::{
-    marker::PhantomData,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{Metric, Read, Unreadable, describe};
+use super::{Metric, describe};
 use crate::{
+    cell::{Reader, Setting},
     descriptor::{Descriptor, Kind, LabelBound, LabelDescriptor},
     family::{Borrowed, Family, Handle, render},
     label::{LabelSet, LabelValue},
+    reading::{Reading, Sink, Value},
     registry::Registrar,
+    series::{Cell, Place, Unreadable},
     set::FieldSpec,
-    snapshot::{Point, SeriesSnapshot},
+    sync::AtomicU64,
 };
 
 /// Which of the states of the enum `S` something is in: 1 for that one, 0 for the others.
@@ -47,20 +44,15 @@ use crate::{
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct StateSet<S: LabelValue, L: LabelSet = ()>(Handle<StateCell, L>, PhantomData<fn(S)>);
+pub struct StateSet<S: LabelValue, L: LabelSet = ()>(Handle<Arc<StateCell>, L>, PhantomData<fn(S)>);
 
 /// One series of a [`StateSet`], found for a recording or two.
 #[derive(Debug)]
-pub struct StateSetRef<'a, S>(Borrowed<'a, StateCell>, PhantomData<fn(S)>);
+pub struct StateSetRef<'a, S>(Borrowed<'a, Arc<StateCell>>, PhantomData<fn(S)>);
 
-/// No state is known.
-const UNKNOWN: usize = usize::MAX;
-
+/// The memory of one state set: the index of its state.
 #[derive(Debug)]
-pub(crate) struct StateCell {
-    states: &'static [&'static str],
-    current: AtomicUsize,
-}
+pub(crate) struct StateCell(Setting);
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -77,6 +69,16 @@ impl<S: LabelValue, L: LabelSet> StateSet<S, L> {
     pub fn series(&self, labels: L::Of<'_>) -> StateSet<S> {
         StateSet(self.0.tie(&labels), PhantomData)
     }
+
+    /// Removes the series of `labels`: see [`Counter::remove`](crate::Counter::remove).
+    pub fn remove(&self, labels: L::Of<'_>) -> bool {
+        self.0.remove(&labels)
+    }
+
+    /// Removes what is idle: see [`Counter::remove_idle`](crate::Counter::remove_idle).
+    pub fn remove_idle(&self, idle: Duration) -> usize {
+        self.0.remove_idle(idle)
+    }
 }
 
 macro_rules! record {
@@ -84,14 +86,12 @@ macro_rules! record {
         impl<S: LabelValue> $type {
             /// Enters `state`, and leaves the one before.
             pub fn set(&self, state: S) {
-                if self.0.family.enabled {
-                    self.0.cell().current.store(state.index(), Relaxed);
-                }
+                self.0.cell().0.set(state.index() as u64);
             }
 
             /// Shows no state until one is set again.
             pub fn clear(&self) {
-                self.0.cell().current.store(UNKNOWN, Relaxed);
+                self.0.cell().0.clear();
             }
         }
     )*};
@@ -115,30 +115,48 @@ impl<S: LabelValue, L: LabelSet> Metric for StateSet<S, L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let make = || StateCell {
-            states: S::VALUES.unwrap_or_default(),
-            current: AtomicUsize::new(UNKNOWN),
-        };
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), false, make);
+        let states = S::VALUES.unwrap_or_default();
+        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), states);
         Self(Handle::new(registrar.add(Arc::new(family))), PhantomData)
     }
 }
 
-impl Read for StateCell {
-    fn read(&self, family: &Descriptor, labels: &str) -> Result<Vec<SeriesSnapshot>, Unreadable> {
-        let current = self.current.load(Relaxed);
-        if current == UNKNOWN {
-            return Ok(Vec::new());
-        }
-        let one = |(at, state): (usize, &&str)| {
-            let mut labels = labels.to_owned();
-            render(&mut labels, &family.name, state);
-            let point = Point::Integer(u64::from(at == current));
-            SeriesSnapshot {
-                labels: labels.into(),
-                point,
-            }
+impl Cell for Arc<StateCell> {
+    type Shape = &'static [&'static str];
+
+    fn new(_states: &Self::Shape) -> Self {
+        Self::new(StateCell(Setting::absent()))
+    }
+
+    fn mute(_states: &Self::Shape) -> Self {
+        Self::new(StateCell(Setting::mute()))
+    }
+
+    fn free(&self, _states: &Self::Shape) {}
+
+    fn read(
+        &self,
+        states: &Self::Shape,
+        place: &Place<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<u64, Unreadable> {
+        let Some(current) = self.0.get() else {
+            return Ok(0);
         };
-        Ok(self.states.iter().enumerate().map(one).collect())
+        for (at, state) in (0..).zip(*states) {
+            let mut labels = place.labels.to_owned();
+            render(&mut labels, &place.descriptor.name, state);
+            sink.series(&Reading {
+                labels: &labels,
+                value: Value::Integer(u64::from(at == current)),
+                created: None,
+                exemplar: None,
+            });
+        }
+        Ok(states.len() as u64)
+    }
+
+    fn stirred(&self, _states: &Self::Shape, _reader: &Reader<'_>, _seen: &AtomicU64) -> bool {
+        self.0.touched()
     }
 }

@@ -114,6 +114,7 @@ fn spec(help: &'static str, buckets: Option<Vec<f64>>) -> FieldSpec {
         unit: None,
         help,
         buckets,
+        ..Default::default()
     }
 }
 
@@ -244,7 +245,7 @@ fn closed_labels_make_a_bounded_number_of_series() {
     assert_eq!(
         refusal::<Many>().to_string(),
         "metric `many_total` can't be declared: its closed labels make 16384 combinations, and a family has 10000 \
-         series at most; leave a label out or split the metric"
+         series at most; leave a label out, split the metric, or say `#[metric(max_series = 16384)]`"
     );
     let it = true;
     let bits = Bits {
@@ -301,11 +302,11 @@ fn buckets_are_there_finite_and_rising() {
     for (error, fault) in [
         (
             refusal::<Missing>(),
-            "are missing; say `#[metric(buckets = …)]`",
+            "are missing; say `#[metric(buckets = …)]` or `#[metric(native)]`",
         ),
         (
             refusal::<None>(),
-            "are missing; say `#[metric(buckets = …)]`",
+            "are missing; say `#[metric(buckets = …)]` or `#[metric(native)]`",
         ),
         (
             refusal::<Infinite>(),
@@ -585,7 +586,7 @@ fn descriptors_without_an_instance_equal_those_of_the_registry() {
     assert_eq!(registered[..described.len()], described);
     assert_eq!(
         registered.len(),
-        described.len() + 4,
+        described.len() + 6,
         "the registry's own come last"
     );
     let snapshot = registry.snapshot();

@@ -122,7 +122,7 @@ fn every_kind_is_printed_in_openmetrics() {
     let registry = Registry::new();
     let _zoo = zoo(&registry);
     assert_eq!(
-        page::without_own(&registry.encode(Format::OpenMetricsText)),
+        page::without_own(&page::encoded(&registry, Format::OpenMetricsText)),
         r#"# HELP zoo_visits Visits, with a \"quoted\" word and a back\\slash.
 # TYPE zoo_visits counter
 zoo_visits_total{verdict="fine",again="false"} 0
@@ -164,7 +164,7 @@ zoo_mood{zoo_mood="not-fine"} 0
 
 #[test]
 fn an_empty_registry_prints_the_metadata_of_its_own_metrics() {
-    let page = Registry::new().encode(Format::OpenMetricsText);
+    let page = page::encoded(&Registry::new(), Format::OpenMetricsText);
     assert!(page::samples(&page).is_empty());
     assert_eq!(
         page.lines()
@@ -207,7 +207,7 @@ fn equal_histories_give_equal_bytes() {
             for slot in (0..200).rev() {
                 zoo.temperature.with(BySlot { slot }).set(slot.into());
             }
-            registry.encode(format)
+            page::encoded(&registry, format)
         });
         assert_eq!(pages[0], pages[1]);
     }
@@ -234,7 +234,7 @@ fn negative_bounds_leave_the_sum_out_of_openmetrics_only() {
     let text = registry.encode_text();
     assert_eq!(page::value(&text, "change_sum", &[]), Some(-3.0));
     assert_eq!(page::value(&text, "change_count", &[]), Some(1.0));
-    let open = registry.encode(Format::OpenMetricsText);
+    let open = page::encoded(&registry, Format::OpenMetricsText);
     assert_eq!(
         page::value(&open, "change_bucket", &[("le", "-1.0")]),
         Some(1.0)

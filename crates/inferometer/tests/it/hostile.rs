@@ -58,7 +58,7 @@ fn hostile_values_neither_merge_nor_forge_series() {
         set.texts.with(ByText { text, more }).add(at as u64 + 1);
     }
     for format in [Format::PrometheusText, Format::OpenMetricsText] {
-        let page = registry.encode(format);
+        let page = page::encoded(&registry, format);
         let samples: Vec<_> = page::samples(&page)
             .into_iter()
             .filter(|sample| !sample.name.starts_with("inferometer_"))

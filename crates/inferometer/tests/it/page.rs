@@ -120,3 +120,8 @@ pub(crate) fn without_own(page: &str) -> String {
     let own = |line: &&str| !line.contains("inferometer_");
     page.split_inclusive('\n').filter(own).collect()
 }
+
+/// A scrape in a text format.
+pub(crate) fn encoded(registry: &inferometer::Registry, format: inferometer::Format) -> String {
+    String::from_utf8(registry.encode(format)).expect("the text formats are UTF-8")
+}

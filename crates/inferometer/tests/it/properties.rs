@@ -53,7 +53,7 @@ proptest! {
         let (registry, set) = fresh();
         set.fact.set(Pair { one: &one, other_one: &other_one });
         for format in [Format::PrometheusText, Format::OpenMetricsText] {
-            let samples = page::samples(&registry.encode(format));
+            let samples = page::samples(&page::encoded(&registry, format));
             let fact = samples.iter().find(|sample| sample.name == "fact_info").expect("it is set");
             let expected = [("one".to_owned(), one.clone()), ("other_one".to_owned(), other_one.clone())];
             prop_assert_eq!(&fact.labels[..], &expected[..]);
@@ -181,6 +181,7 @@ impl Handmade {
             unit: None,
             help: "Any bounds.",
             buckets: Some(BOUNDS.with_borrow(Vec::clone)),
+            ..Default::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt as _;
-use inferometer::{AdditiveGaugeRef, lifecycle::StageTimer};
+use inferometer::{AdditiveGauge, lifecycle::StageTimer};
 use inferometer_catalog::orchestrator::{
     ByFailover, ByWorker, ErrorType, Recorder, Stage, WorkerType,
 };
@@ -96,7 +96,7 @@ async fn attempt(shared: &Arc<Shared>, seat: &Seat, mut job: Box<Job>) -> Attemp
     let worker_type = seat.worker.worker_type();
     let by = ByWorker { worker_type };
     let metrics = &shared.recorder.metrics;
-    let _under_way = UnderWay::new(metrics.generations_in_flight.with(by));
+    let _under_way = UnderWay::new(&metrics.generations_in_flight, by);
     let live = (worker_type != WorkerType::Openai).then(|| shared.tokens_of(worker_type));
     let (sink, mut pieces) = Sink::counting(live);
     let mut settlement = Settlement {
@@ -218,18 +218,21 @@ fn hand_on(shared: &Shared, seat: &Seat, mut job: Box<Job>, flow: Flow) {
 }
 
 /// Holds the number of generations one higher.
-struct UnderWay<'a>(AdditiveGaugeRef<'a>);
+struct UnderWay<'a> {
+    gauge: &'a AdditiveGauge<ByWorker>,
+    by: ByWorker,
+}
 
 impl<'a> UnderWay<'a> {
-    fn new(gauge: AdditiveGaugeRef<'a>) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn new(gauge: &'a AdditiveGauge<ByWorker>, by: ByWorker) -> Self {
+        gauge.with(by).inc();
+        Self { gauge, by }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.with(self.by).dec();
     }
 }
 
