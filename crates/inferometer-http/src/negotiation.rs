@@ -19,7 +19,7 @@ pub fn negotiate(accept: &str) -> Format {
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let (mut weight, mut version) = (1.0, None);
+        let (mut weight, mut version, mut message, mut framing) = (1.0, None, None, None);
         for part in parts {
             match part.split_once('=') {
                 Some((name, value)) if name.trim().eq_ignore_ascii_case("q") => {
@@ -27,6 +27,12 @@ pub fn negotiate(accept: &str) -> Format {
                 }
                 Some((name, value)) if name.trim().eq_ignore_ascii_case("version") => {
                     version = Some(value.trim().trim_matches('"'));
+                }
+                Some((name, value)) if name.trim().eq_ignore_ascii_case("proto") => {
+                    message = Some(value.trim().trim_matches('"'));
+                }
+                Some((name, value)) if name.trim().eq_ignore_ascii_case("encoding") => {
+                    framing = Some(value.trim().trim_matches('"'));
                 }
                 _ => {}
             }
@@ -36,6 +42,12 @@ pub fn negotiate(accept: &str) -> Format {
                 Format::OpenMetricsText
             }
             ("text/plain", None | Some("0.0.4")) | ("text/*" | "*/*", _) => Format::PrometheusText,
+            ("application/vnd.google.protobuf", _)
+                if matches!(message, None | Some("io.prometheus.client.MetricFamily"))
+                    && matches!(framing, None | Some("delimited")) =>
+            {
+                Format::Protobuf
+            }
             _ => continue,
         };
         if weight > 0.0 && best.is_none_or(|(_, heaviest)| weight > heaviest) {
@@ -65,6 +77,36 @@ mod tests {
             negotiate(&format!("text/plain,{openmetrics}")),
             Format::PrometheusText
         );
+    }
+
+    #[test]
+    fn protobuf_is_delimited_metric_families_or_nothing() {
+        let protobuf = "application/vnd.google.protobuf";
+        let families = "proto=io.prometheus.client.MetricFamily";
+        for (accept, format) in [
+            (
+                format!("{protobuf};{families};encoding=delimited;q=0.7,text/plain;q=0.5"),
+                Format::Protobuf,
+            ),
+            (
+                format!("{protobuf}; {families}; encoding=\"delimited\""),
+                Format::Protobuf,
+            ),
+            (
+                format!("{protobuf};{families};encoding=text"),
+                Format::PrometheusText,
+            ),
+            (
+                format!("{protobuf};proto=other.Message;encoding=delimited"),
+                Format::PrometheusText,
+            ),
+            (
+                format!("{protobuf};{families};encoding=delimited;q=0.5,text/plain;q=0.7"),
+                Format::PrometheusText,
+            ),
+        ] {
+            assert_eq!(negotiate(&accept), format, "{accept}");
+        }
     }
 
     #[test]
