@@ -89,7 +89,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
             }
 
             #[inline]
-            fn key(&self, key: &mut ::inferometer::Key) {
+            fn key<__K: ::inferometer::KeySink>(&self, key: &mut __K) {
                 #(::inferometer::LabelValue::key(&self.#idents, key);)*
             }
 

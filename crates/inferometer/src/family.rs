@@ -14,11 +14,11 @@ use std::{
 
 use crate::{
     cell::{self, Entry, Pin, Reader, Table},
-    descriptor::{Descriptor, LabelBound},
+    descriptor::{Descriptor, LabelBound, LabelDescriptor},
     encode::escape_label_value,
     exemplars::Exemplars,
-    key::Key,
-    label::{self, AnyLabelValue, LabelSet, LabelSpec, OVERFLOW},
+    key::{KeySink, Keyed},
+    label::{self, AnyLabelValue, LabelSet, LabelSpec, OVERFLOW, Values},
     reading::{LabelColumn, Sink},
     series::{Cell, Place, Unreadable},
     sync,
@@ -115,6 +115,25 @@ struct Destination<'a> {
     fates: Vec<Fate>,
 }
 
+/// Label values given as text, as what a key is made of.
+struct Texts<'a> {
+    labels: &'a [LabelDescriptor],
+    texts: &'a [&'a str],
+}
+
+impl Keyed for Texts<'_> {
+    fn key<K: KeySink>(&self, sink: &mut K) {
+        for (label, text) in self.labels.iter().zip(self.texts) {
+            match label.bound {
+                LabelBound::Closed(values) => {
+                    sink.index(values.iter().position(|value| value == text).unwrap_or(0));
+                }
+                LabelBound::Open(_) => sink.text(text),
+            }
+        }
+    }
+}
+
 impl<C: Cell> std::fmt::Debug for Family<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Family")
@@ -170,10 +189,8 @@ impl<C: Cell> Family<C> {
                 _pin: None,
             };
         }
-        let mut key = Key::new();
-        labels.key(&mut key);
         let pin = cell::pin();
-        let cell = match self.open.find(&pin, key.bytes()) {
+        let cell = match self.open.find(&pin, &Values(labels)) {
             Some(entry) => entry.value.cell.clone(),
             None => self.admit(&pin, labels).value.cell.clone(),
         };
@@ -189,10 +206,8 @@ impl<C: Cell> Family<C> {
         if !self.enabled {
             return None;
         }
-        let mut key = Key::new();
-        labels.key(&mut key);
         let pin = cell::pin();
-        let entry = match self.open.find(&pin, key.bytes()) {
+        let entry = match self.open.find(&pin, &Values(labels)) {
             Some(entry) => entry,
             None => self.admit(&pin, labels),
         };
@@ -217,7 +232,7 @@ impl<C: Cell> Family<C> {
     fn admit_texts<'a>(&'a self, pin: &'a Pin, texts: &[String]) -> &'a Entry<Series<C>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let place = self.destination(&values, texts);
-        if let Some(entry) = self.open.find(pin, self.key(&place.texts).bytes()) {
+        if let Some(entry) = self.open.find(pin, &self.key(&place.texts)) {
             self.count_dropped(&place);
             return entry;
         }
@@ -230,7 +245,7 @@ impl<C: Cell> Family<C> {
         let limit = self.descriptor.max_series;
         let entry = self.open.find_or_insert(
             pin,
-            self.key(&place.texts).bytes(),
+            &self.key(&place.texts),
             |taken| taken < limit,
             || {
                 made = true;
@@ -242,7 +257,7 @@ impl<C: Cell> Family<C> {
             self.open
                 .find_or_insert(
                     pin,
-                    self.key(&place.texts).bytes(),
+                    &self.key(&place.texts),
                     |_| true,
                     || {
                         made = true;
@@ -281,18 +296,12 @@ impl<C: Cell> Family<C> {
         }
     }
 
-    /// The key of values given as text.
-    fn key(&self, texts: &[&str]) -> Key {
-        let mut key = Key::new();
-        for (label, text) in self.descriptor.labels.iter().zip(texts) {
-            match label.bound {
-                LabelBound::Closed(values) => {
-                    key.index(values.iter().position(|value| value == text).unwrap_or(0));
-                }
-                LabelBound::Open(_) => key.text(text),
-            }
+    /// What values given as text are found by.
+    fn key<'a>(&'a self, texts: &'a [&'a str]) -> Texts<'a> {
+        Texts {
+            labels: &self.descriptor.labels,
+            texts,
         }
-        key
     }
 
     fn count_dropped(&self, place: &Destination<'_>) {
@@ -349,9 +358,7 @@ impl<C: Cell> Family<C> {
 
     /// Removes a series of an open set.
     fn remove<L: LabelSet>(&self, labels: &L) -> bool {
-        let mut key = Key::new();
-        labels.key(&mut key);
-        let removed = self.open.remove(key.bytes());
+        let removed = self.open.remove(&Values(labels));
         self.forget(removed.as_slice());
         removed.is_some()
     }

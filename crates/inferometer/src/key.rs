@@ -1,97 +1,182 @@
 //! What a series of an open set is found by: its label values, each with its length, one after another.
 //!
-//! Two keys are equal only when all values are. A closed label's value is written as its index, an open one's as its text.
+//! Two keys are equal only when all values are. A closed label's value is written as its index, an open one's as its text. A lookup makes
+//! no key: it hashes the values where they are, and compares them with the keys that are there.
 
-/// A key under construction. Up to [`Key::SHORT`] bytes take no allocation.
-#[derive(Debug)]
+use std::hash::Hasher;
+
+/// Takes the values of a label set, in the order of its labels.
 #[doc(hidden)]
-pub struct Key {
-    len: usize,
-    short: [u8; Self::SHORT],
-    long: Vec<u8>,
+pub trait KeySink {
+    /// Takes a closed label's value.
+    fn index(&mut self, index: usize);
+
+    /// Takes an open label's value.
+    fn text(&mut self, text: &str);
 }
 
-impl Key {
-    const SHORT: usize = 120;
+/// Label values that can be shown to several sinks, each time the same.
+pub(crate) trait Keyed {
+    fn key<K: KeySink>(&self, sink: &mut K);
+}
 
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self {
-            len: 0,
-            short: [0; Self::SHORT],
-            long: Vec::new(),
+/// A closed label's value in a key, and an open one's length.
+#[inline(always)]
+fn number(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// The values as bytes, to be stored.
+pub(crate) fn bytes(of: &impl Keyed) -> Box<[u8]> {
+    struct Builder(Vec<u8>);
+
+    impl KeySink for Builder {
+        fn index(&mut self, index: usize) {
+            self.0.extend_from_slice(&number(index));
+        }
+
+        fn text(&mut self, text: &str) {
+            self.index(text.len());
+            self.0.extend_from_slice(text.as_bytes());
         }
     }
 
-    /// Adds a closed label's value.
-    #[inline]
-    pub fn index(&mut self, index: usize) {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        self.push(&index.to_le_bytes());
-    }
+    let mut builder = Builder(Vec::new());
+    of.key(&mut builder);
+    builder.0.into()
+}
 
-    /// Adds an open label's value.
-    #[inline]
-    pub fn text(&mut self, text: &str) {
-        self.index(text.len());
-        self.push(text.as_bytes());
-    }
+/// The hash of the values.
+#[inline(always)]
+pub(crate) fn hash<H: Hasher>(of: &impl Keyed, hasher: H) -> u64 {
+    struct Hashed<H>(H);
 
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if let Some(place) = self.short.get_mut(self.len..end)
-            && self.long.is_empty()
-        {
-            place.copy_from_slice(bytes);
-            self.len = end;
-        } else {
-            self.push_long(bytes);
+    impl<H: Hasher> KeySink for Hashed<H> {
+        #[inline(always)]
+        fn index(&mut self, index: usize) {
+            self.0.write_usize(index);
+        }
+
+        #[inline(always)]
+        fn text(&mut self, text: &str) {
+            self.0.write(text.as_bytes());
         }
     }
 
-    #[cold]
-    fn push_long(&mut self, bytes: &[u8]) {
-        if self.long.is_empty() {
-            self.long.extend_from_slice(&self.short[..self.len]);
+    let mut hashed = Hashed(hasher);
+    of.key(&mut hashed);
+    hashed.0.finish()
+}
+
+/// Whether the values are those of a key that was stored.
+#[inline(always)]
+pub(crate) fn matches(of: &impl Keyed, stored: &[u8]) -> bool {
+    /// What is left of the key; `None` once a value differed.
+    struct Matcher<'a>(Option<&'a [u8]>);
+
+    impl KeySink for Matcher<'_> {
+        #[inline(always)]
+        fn index(&mut self, index: usize) {
+            self.0 = self.0.and_then(|left| {
+                let (stored, left) = left.split_first_chunk()?;
+                (*stored == number(index)).then_some(left)
+            });
         }
-        self.long.extend_from_slice(bytes);
+
+        #[inline(always)]
+        fn text(&mut self, text: &str) {
+            self.index(text.len());
+            self.0 = self.0.and_then(|left| {
+                let (stored, left) = left.split_at_checked(text.len())?;
+                same(stored, text.as_bytes()).then_some(left)
+            });
+        }
     }
 
-    #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        if self.long.is_empty() {
-            &self.short[..self.len]
-        } else {
-            &self.long
-        }
+    let mut matcher = Matcher(Some(stored));
+    of.key(&mut matcher);
+    matcher.0.is_some_and(<[u8]>::is_empty)
+}
+
+/// Whether two slices of the same length are equal. Short ones are compared without a call: most label values are short.
+#[inline(always)]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    if let (Some((first, _)), Some((first_too, _))) = (
+        left.split_first_chunk::<8>(),
+        right.split_first_chunk::<8>(),
+    ) && left.len() <= 16
+        && let (Some((_, last)), Some((_, last_too))) =
+            (left.split_last_chunk::<8>(), right.split_last_chunk::<8>())
+    {
+        let difference = u64::from_ne_bytes(*first) ^ u64::from_ne_bytes(*first_too)
+            | u64::from_ne_bytes(*last) ^ u64::from_ne_bytes(*last_too);
+        return difference == 0;
     }
+    left == right
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(texts: &[&str]) -> Vec<u8> {
-        let mut key = Key::new();
-        for text in texts {
-            key.text(text);
+    impl Keyed for [&str] {
+        fn key<K: KeySink>(&self, sink: &mut K) {
+            for text in self {
+                sink.text(text);
+            }
         }
-        key.bytes().to_vec()
+    }
+
+    impl<const N: usize> Keyed for [&str; N] {
+        fn key<K: KeySink>(&self, sink: &mut K) {
+            self[..].key(sink);
+        }
     }
 
     #[test]
-    fn keys_differ_when_a_value_does_or_a_border_moves() {
-        assert_eq!(key(&["ab", "c"]), key(&["ab", "c"]));
-        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
-        assert_ne!(key(&["", "a"]), key(&["a", ""]));
+    fn keys_match_only_when_all_values_are_equal() {
+        let long = "x".repeat(500);
+        let sets: [&[&str]; 10] = [
+            &["ab", "c"],
+            &["a", "bc"],
+            &["abc"],
+            &["", "a"],
+            &["a", ""],
+            &["customer-0001"],
+            &["customer-0002"],
+            &["customer-0001-of-a-longer-name"],
+            &[&long],
+            &[&long[1..]],
+        ];
+        for (at, set) in sets.iter().enumerate() {
+            let stored = bytes(&Set(set));
+            for (other, values) in sets.iter().enumerate() {
+                assert_eq!(
+                    matches(&Set(values), &stored),
+                    at == other,
+                    "{set:?} {values:?}"
+                );
+            }
+        }
     }
 
-    #[test]
-    fn a_long_key_keeps_what_came_before() {
-        let (long, other) = ("x".repeat(500), "y".repeat(119));
-        assert_ne!(key(&["a", &long, "c"]), key(&["b", &long, "c"]));
-        assert_eq!(key(&[&other, "z"]).len(), 4 + 119 + 4 + 1);
-        assert_eq!(key(&["a", &long]).len(), 4 + 1 + 4 + 500);
+    struct Set<'a>(&'a [&'a str]);
+
+    impl Keyed for Set<'_> {
+        fn key<K: KeySink>(&self, sink: &mut K) {
+            self.0.key(sink);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn slices_are_the_same_when_they_are_equal(left: Vec<u8>, at: proptest::sample::Index) {
+            let mut right = left.clone();
+            proptest::prop_assert!(same(&left, &right));
+            if !right.is_empty() {
+                right[at.index(left.len())] ^= 1;
+                proptest::prop_assert!(!same(&left, &right));
+            }
+        }
     }
 }

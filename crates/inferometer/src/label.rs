@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::key::Key;
+use crate::key::{KeySink, Keyed};
 
 /// The value that stands for every value beyond a label's limit.
 ///
@@ -53,7 +53,7 @@ pub trait LabelValue {
     /// Adds the value to the key of a series.
     #[doc(hidden)]
     #[inline]
-    fn key(&self, key: &mut Key) {
+    fn key<K: KeySink + ?Sized>(&self, key: &mut K) {
         if Self::VALUES.is_some() {
             key.index(self.index());
         } else {
@@ -89,7 +89,7 @@ macro_rules! open_text {
             }
 
             #[inline]
-            fn key(&self, key: &mut Key) {
+            fn key<K: KeySink + ?Sized>(&self, key: &mut K) {
                 key.text(self.as_ref());
             }
         }
@@ -111,7 +111,7 @@ macro_rules! open_integer {
             }
 
             #[inline]
-            fn key(&self, key: &mut Key) {
+            fn key<K: KeySink + ?Sized>(&self, key: &mut K) {
                 key.text(itoa::Buffer::new().format(*self));
             }
         }
@@ -199,8 +199,18 @@ pub trait LabelSet {
     /// Adds the values to the key of a series.
     #[doc(hidden)]
     #[inline]
-    fn key(&self, key: &mut Key) {
+    fn key<K: KeySink>(&self, key: &mut K) {
         self.visit(&mut |value| value.add_to(key));
+    }
+}
+
+/// A label set, as what a key is made of.
+pub(crate) struct Values<'a, L>(pub(crate) &'a L);
+
+impl<L: LabelSet> Keyed for Values<'_, L> {
+    #[inline(always)]
+    fn key<K: KeySink>(&self, sink: &mut K) {
+        self.0.key(sink);
     }
 }
 
@@ -223,7 +233,7 @@ pub trait AnyLabelValue {
 
     /// See [`LabelValue::key`].
     #[doc(hidden)]
-    fn add_to(&self, key: &mut Key);
+    fn add_to(&self, key: &mut dyn KeySink);
 }
 
 impl<V: LabelValue> AnyLabelValue for V {
@@ -231,7 +241,7 @@ impl<V: LabelValue> AnyLabelValue for V {
         self.with_text(take);
     }
 
-    fn add_to(&self, key: &mut Key) {
+    fn add_to(&self, key: &mut dyn KeySink) {
         self.key(key);
     }
 }

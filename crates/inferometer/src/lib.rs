@@ -91,7 +91,7 @@ pub use encode::{EncodeOptions, Format, encode, encode_with};
 pub use error::{RegisterError, Rule};
 pub use inferometer_derive::{LabelSet, LabelValue, MetricSet};
 #[doc(hidden)]
-pub use key::Key;
+pub use key::KeySink;
 pub use label::{AnyLabelValue, DEFAULT_LIMIT, LabelSet, LabelSpec, LabelValue, OVERFLOW};
 pub use metric::{
     AdditiveGauge, AdditiveGaugeRef, Counter, CounterRef, FloatCounter, FloatCounterRef, Gauge,

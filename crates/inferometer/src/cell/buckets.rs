@@ -79,7 +79,7 @@ impl Bounds {
     /// How many bounds are below `value`, which is its bucket.
     #[inline(always)]
     pub(crate) fn bucket(&self, value: f64) -> usize {
-        if value < 0.0 {
+        if value.is_sign_negative() {
             return self.search(value);
         }
         #[expect(

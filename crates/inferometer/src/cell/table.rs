@@ -8,17 +8,13 @@
     reason = "entries are published by pointer and freed when nobody can have found them"
 )]
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _},
-    mem::ManuallyDrop,
-    ptr,
-    sync::PoisonError,
-};
+use std::{hash::BuildHasher as _, mem::ManuallyDrop, ptr, sync::PoisonError};
 
 use super::{
     grace::Retired,
     thread::{Pin, bank},
 };
+use crate::key::{self, Keyed};
 use crate::sync::{Acquire, Arc, AtomicPtr, AtomicU8, Mutex, Relaxed, Release, fence};
 
 /// What a key stands for.
@@ -157,31 +153,32 @@ impl<T> Table<T> {
         }
     }
 
-    #[inline]
-    fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(key);
-        hasher.finish()
+    #[inline(always)]
+    fn hash(&self, key: &impl Keyed) -> u64 {
+        key::hash(key, self.hasher.build_hasher())
     }
 
     /// The entry of `key`: loads only.
-    #[inline]
-    pub(crate) fn find<'a>(&'a self, pin: &'a Pin, key: &[u8]) -> Option<&'a Entry<T>> {
+    #[inline(always)]
+    pub(crate) fn find<'a>(&'a self, pin: &'a Pin, key: &impl Keyed) -> Option<&'a Entry<T>> {
         let _ = pin;
         self.look(key, self.hash(key))
             .filter(|entry| entry.state.load(Acquire) == LIVE)
     }
 
     /// The entry of `key` that isn't dead, for a thread that is pinned or holds the lock.
-    #[inline]
-    fn look(&self, key: &[u8], hash: u64) -> Option<&Entry<T>> {
+    #[inline(always)]
+    fn look(&self, key: &impl Keyed, hash: u64) -> Option<&Entry<T>> {
         // SAFETY: places are freed only by the holder of the lock, and when no thread is pinned that was when they could be found.
         let places = unsafe { &*self.places.load(Acquire) };
         let mut at = places.at(hash);
         loop {
             // SAFETY: as the places, and so are the entries in them.
             let entry = unsafe { places.places[at].load(Acquire).as_ref() }?;
-            if entry.hash == hash && *entry.key == *key && entry.state.load(Relaxed) != DEAD {
+            if entry.hash == hash
+                && key::matches(key, &entry.key)
+                && entry.state.load(Relaxed) != DEAD
+            {
                 return Some(entry);
             }
             at = (at + 1) & (places.places.len() - 1);
@@ -203,7 +200,7 @@ impl<T> Table<T> {
     pub(crate) fn find_or_insert<'a>(
         &'a self,
         pin: &'a Pin,
-        key: &[u8],
+        key: &impl Keyed,
         room: impl FnOnce(usize) -> bool,
         make: impl FnOnce() -> T,
     ) -> Option<&'a Entry<T>> {
@@ -225,7 +222,7 @@ impl<T> Table<T> {
         }
         let entry = Arc::into_raw(Arc::new(Entry {
             hash,
-            key: key.into(),
+            key: key::bytes(key),
             state: AtomicU8::new(LIVE),
             next: AtomicPtr::new(ptr::null_mut()),
             value: make(),
@@ -245,7 +242,7 @@ impl<T> Table<T> {
     }
 
     /// Removes the entry of `key`, and hands it out.
-    pub(crate) fn remove(&self, key: &[u8]) -> Option<Arc<Entry<T>>> {
+    pub(crate) fn remove(&self, key: &impl Keyed) -> Option<Arc<Entry<T>>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = Self::keep(self.look(key, self.hash(key))?);
         entry.state.store(DEAD, Release);
