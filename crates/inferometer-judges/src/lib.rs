@@ -3,13 +3,15 @@
 //!
 //! | judge | asks | of |
 //! |---|---|---|
-//! | [`Prometheus`] | does a real server scrape it, and what do queries return? | running endpoints |
+//! | [`Prometheus`] | does a real server, of each [`Release`], scrape it, and what do queries return? | running endpoints |
+//! | [`Relay`] | what is asked and answered between a scraper and an endpoint? | running endpoints |
 //! | [`promtool_check_metrics`] | do names, units and help follow the practices? | a scrape in the text format |
 //! | [`judge_exposition`] | is every line, bucket and escape as specified? | a scrape in either format |
 //! | [`drive_with_openai_client`] | does the unchanged client find what it relies on? | an OpenAI-compatible API |
 //!
 //! A crate of its own, never published, so that none of this reaches those who depend on the others. All judges are
-//! programs that `scripts/setup` installs; where one is missing, the call fails and says so. Nothing is skipped.
+//! programs that `scripts/setup` installs; where one is missing, the call fails and says so. Nothing is skipped, but for the
+//! newer Prometheus, which not every machine can have: [`Release::all`] says which there are.
 
 mod error;
 mod exposition;
@@ -18,10 +20,15 @@ mod openai;
 mod program;
 mod prometheus;
 mod promtool;
+mod relay;
 
 pub use error::JudgeError;
 pub use exposition::{Family, Sample, Summary, judge_exposition};
 pub use http::{Answer, get};
 pub use openai::{OpenAiSubject, drive_with_openai_client};
-pub use prometheus::{Job, Points, Prometheus, Series};
+pub use prometheus::{
+    Feature, Job, Metadata, NativeSeries, Points, Prometheus, Protocol, Release, Series,
+    StoredExemplar, Target,
+};
 pub use promtool::{Complaint, promtool_check_metrics};
+pub use relay::{Exchange, Relay};

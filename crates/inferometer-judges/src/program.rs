@@ -12,7 +12,7 @@ use std::{
 use crate::JudgeError;
 
 /// The repository's root: this crate lives two folders below it.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

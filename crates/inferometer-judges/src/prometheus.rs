@@ -1,7 +1,10 @@
 //! A real Prometheus for one test: own port, own data folder, gone with the value.
 
+mod answer;
+mod job;
+mod release;
+
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -13,58 +16,15 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    JudgeError,
-    exposition::{labels, number},
-    http, program,
+pub use self::{
+    answer::{Metadata, NativeSeries, Points, Series, StoredExemplar, Target},
+    job::{Job, Protocol},
+    release::{Feature, Release},
 };
+use crate::{JudgeError, http};
 
 /// How long to wait for something that takes a second or two on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A scrape job: a name and the addresses it scrapes, every second, at `/metrics` unless told otherwise.
-#[derive(Debug, Clone)]
-pub struct Job {
-    name: String,
-    targets: Vec<SocketAddr>,
-    path: String,
-}
-
-impl Job {
-    /// A job of this name with one target.
-    #[must_use]
-    pub fn new(name: &str, target: SocketAddr) -> Self {
-        Self {
-            name: name.to_owned(),
-            targets: vec![target],
-            path: "/metrics".to_owned(),
-        }
-    }
-
-    /// Adds a target.
-    #[must_use]
-    pub fn target(mut self, target: SocketAddr) -> Self {
-        self.targets.push(target);
-        self
-    }
-
-    /// Scrapes this path.
-    #[must_use]
-    pub fn path(mut self, path: &str) -> Self {
-        path.clone_into(&mut self.path);
-        self
-    }
-
-    /// The job as JSON, which is YAML too: nothing needs another escaping.
-    fn config(&self) -> Value {
-        let targets: Vec<String> = self.targets.iter().map(ToString::to_string).collect();
-        serde_json::json!({
-            "job_name": self.name,
-            "metrics_path": self.path,
-            "static_configs": [{ "targets": targets }],
-        })
-    }
-}
 
 /// A running Prometheus. Dropping it ends the process and removes its data.
 #[derive(Debug)]
@@ -74,48 +34,27 @@ pub struct Prometheus {
     folder: TempDir,
 }
 
-/// A series of an instant query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// The labels, `__name__` among them where the query keeps it.
-    pub labels: BTreeMap<String, String>,
-    /// The value.
-    pub value: f64,
-}
-
-/// A series of a range query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Points {
-    /// The labels, `__name__` among them where the query keeps it.
-    pub labels: BTreeMap<String, String>,
-    /// Unix time in seconds, and the value then.
-    pub points: Vec<(f64, f64)>,
-}
-
 impl Prometheus {
-    /// Starts a server that scrapes `jobs` each second, and returns when every target is up.
+    /// Starts the installed release, with exemplars kept, and returns when every target is up: see [`Release::scraping`].
     ///
     /// # Errors
-    /// Prometheus is missing or does not start, or a target does not come up within a minute; with the reason that
-    /// Prometheus gives for each.
+    /// As there, or Prometheus is missing.
     pub fn scraping(jobs: &[Job]) -> Result<Self, JudgeError> {
-        let config = serde_json::json!({
-            "global": { "scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s" },
-            "scrape_configs": jobs.iter().map(Job::config).collect::<Vec<_>>(),
-        });
-        let prometheus = Self::with_config(&config.to_string())?;
-        prometheus.wait_until_up(jobs.iter().map(|job| job.targets.len()).sum())?;
-        Ok(prometheus)
+        Release::installed()?.scraping(jobs, &[Feature::ExemplarStorage])
     }
 
-    /// Starts a server with this configuration file (YAML), and returns when it answers queries.
+    /// Starts the installed release, with exemplars kept, and returns when it answers queries: see [`Release::with_config`].
     ///
     /// # Errors
-    /// Prometheus is missing, or ends or stays silent instead of getting ready; with its last words.
+    /// As there, or Prometheus is missing.
     pub fn with_config(config: &str) -> Result<Self, JudgeError> {
+        Release::installed()?.with_config(config, &[Feature::ExemplarStorage])
+    }
+
+    fn start(release: &Release, config: &str, features: &[Feature]) -> Result<Self, JudgeError> {
         let mut tries = 1..=5;
         loop {
-            let mut prometheus = Self::spawn(config)?;
+            let mut prometheus = Self::spawn(release, config, features)?;
             match prometheus.wait_until_ready() {
                 // Between choosing a free port and taking it, another process may have been faster.
                 Err(_)
@@ -126,22 +65,26 @@ impl Prometheus {
         }
     }
 
-    fn spawn(config: &str) -> Result<Self, JudgeError> {
-        let program = program::find("prometheus")?;
+    fn spawn(release: &Release, config: &str, features: &[Feature]) -> Result<Self, JudgeError> {
+        let program = &release.prometheus;
         let start = || -> io::Result<Self> {
             let folder = tempfile::tempdir()?;
             let file = folder.path().join("prometheus.yml");
             fs::write(&file, config)?;
             let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
             let log = File::create(folder.path().join("log"))?;
-            let child = Command::new(&program)
+            let child = Command::new(program)
                 .arg(format!("--config.file={}", file.display()))
                 .arg(format!(
                     "--storage.tsdb.path={}",
                     folder.path().join("data").display()
                 ))
                 .arg(format!("--web.listen-address={address}"))
-                .arg("--enable-feature=exemplar-storage")
+                .args(
+                    features
+                        .iter()
+                        .map(|feature| format!("--enable-feature={}", feature.flag())),
+                )
                 .current_dir(folder.path())
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)
@@ -184,21 +127,15 @@ impl Prometheus {
     fn wait_until_up(&self, targets: usize) -> Result<(), JudgeError> {
         let started = Instant::now();
         loop {
-            let answer = self.api("targets?state=active")?;
-            let known = answer["activeTargets"]
-                .as_array()
-                .map_or(&[][..], Vec::as_slice);
-            if known.len() == targets && known.iter().all(|target| target["health"] == "up") {
+            let known = self.targets()?;
+            if known.len() == targets && known.iter().all(|target| target.health == "up") {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {
                 let reasons: Vec<String> = known
                     .iter()
                     .map(|target| {
-                        format!(
-                            "{} is {}: {}",
-                            target["scrapeUrl"], target["health"], target["lastError"]
-                        )
+                        format!("{} is {}: {}", target.url, target.health, target.last_error)
                     })
                     .collect();
                 return Err(self.failure(&format!(
@@ -210,21 +147,19 @@ impl Prometheus {
         }
     }
 
-    /// Returns when every target has been scraped anew by a scrape that began after this call: queries then see what was
-    /// recorded before it.
+    /// Returns when every target has been scraped anew by a scrape that began after this call and went well: queries then see
+    /// what was recorded before it.
     ///
     /// # Errors
     /// A target was not scraped within a minute.
     pub fn wait_for_fresh_scrape(&self) -> Result<(), JudgeError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |time| time.as_secs_f64());
+        let now = now();
         let targets = self
             .query("count(up)")?
             .first()
             .map_or(0.0, |series| series.value);
         // A sample bears the time at which its scrape began.
-        let fresh = format!("count(timestamp(up) > {now:.3}) == {targets}");
+        let fresh = format!("count(timestamp(up) > {now:.3} and up == 1) == {targets}");
         let started = Instant::now();
         while self.query(&fresh)?.is_empty() {
             if started.elapsed() > PATIENCE {
@@ -244,21 +179,17 @@ impl Prometheus {
     /// Evaluates `expression` now. A scalar is one series without labels; no data is an empty answer.
     ///
     /// # Errors
-    /// Prometheus refuses the expression, or does not answer.
+    /// Prometheus refuses the expression, does not answer, or answers with native histograms.
     pub fn query(&self, expression: &str) -> Result<Vec<Series>, JudgeError> {
-        let data = self.api(&format!("query?query={}", http::escape(expression)))?;
-        let series = match data["resultType"].as_str() {
-            Some("scalar") => point(&data["result"]).map(|(_, value)| {
-                vec![Series {
-                    labels: BTreeMap::new(),
-                    value,
-                }]
-            }),
-            _ => data["result"]
-                .as_array()
-                .and_then(|found| found.iter().map(instant).collect()),
-        };
-        series.ok_or_else(|| self.failure(&format!("answered {expression:?} with {data}")))
+        self.ask(&instant(expression), answer::series)
+    }
+
+    /// Evaluates `expression`, whose result is native histograms, now.
+    ///
+    /// # Errors
+    /// Prometheus refuses the expression, does not answer, or answers with plain values.
+    pub fn query_native(&self, expression: &str) -> Result<Vec<NativeSeries>, JudgeError> {
+        self.ask(&instant(expression), answer::native)
     }
 
     /// Evaluates `expression` from `start` to `end` (Unix time, seconds) every `step` seconds.
@@ -273,13 +204,42 @@ impl Prometheus {
         step: f64,
     ) -> Result<Vec<Points>, JudgeError> {
         let expression = http::escape(expression);
-        let data = self.api(&format!(
-            "query_range?query={expression}&start={start}&end={end}&step={step}"
-        ))?;
-        let series = data["result"]
-            .as_array()
-            .and_then(|found| found.iter().map(range).collect());
-        series.ok_or_else(|| self.failure(&format!("answered a range query with {data}")))
+        let path = format!("query_range?query={expression}&start={start}&end={end}&step={step}");
+        self.ask(&path, answer::points)
+    }
+
+    /// The exemplars kept of the series that `selector` names: those of the last hour, and those a minute ahead of this clock.
+    ///
+    /// # Errors
+    /// Prometheus refuses the selector, or does not answer.
+    pub fn exemplars(&self, selector: &str) -> Result<Vec<StoredExemplar>, JudgeError> {
+        let (selector, now) = (http::escape(selector), now());
+        let (start, end) = (now - 3600.0, now + 60.0);
+        let path = format!("query_exemplars?query={selector}&start={start:.3}&end={end:.3}");
+        self.ask(&path, answer::exemplars)
+    }
+
+    /// Every target, and how its last scrape went.
+    ///
+    /// # Errors
+    /// Prometheus does not answer.
+    pub fn targets(&self) -> Result<Vec<Target>, JudgeError> {
+        self.ask("targets?state=active", answer::targets)
+    }
+
+    /// What the targets of `job` say about their families.
+    ///
+    /// # Errors
+    /// Prometheus does not answer.
+    pub fn metadata(&self, job: &str) -> Result<Vec<Metadata>, JudgeError> {
+        let selector = http::escape(&format!("{{job=\"{job}\"}}"));
+        let path = format!("targets/metadata?match_target={selector}");
+        self.ask(&path, answer::metadata)
+    }
+
+    fn ask<T>(&self, path: &str, read: fn(&Value) -> Option<T>) -> Result<T, JudgeError> {
+        let data = self.api(path)?;
+        read(&data).ok_or_else(|| self.failure(&format!("answered {path} with {data}")))
     }
 
     /// Asks `/api/v1/PATH` and returns the answer's `data`.
@@ -332,25 +292,13 @@ fn pause() {
     thread::sleep(Duration::from_millis(30));
 }
 
-fn point(printed: &Value) -> Option<(f64, f64)> {
-    Some((printed[0].as_f64()?, number(&printed[1])?))
+fn instant(expression: &str) -> String {
+    format!("query?query={}", http::escape(expression))
 }
 
-fn instant(printed: &Value) -> Option<Series> {
-    Some(Series {
-        labels: labels(&printed["metric"])?,
-        value: point(&printed["value"])?.1,
-    })
-}
-
-fn range(printed: &Value) -> Option<Points> {
-    let points = printed["values"]
-        .as_array()?
-        .iter()
-        .map(point)
-        .collect::<Option<_>>()?;
-    Some(Points {
-        labels: labels(&printed["metric"])?,
-        points,
-    })
+/// Unix time in seconds.
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64())
 }

@@ -1,6 +1,6 @@
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use crate::{JudgeError, program};
+use crate::{JudgeError, Release, program};
 
 /// One finding of `promtool check metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,13 +11,27 @@ pub struct Complaint {
     pub text: String,
 }
 
-/// Lints a scrape in the text format with `promtool check metrics`; an empty answer is a clean scrape.
+/// Lints a scrape in the text format with the installed `promtool check metrics`; an empty answer is a clean scrape.
 ///
 /// # Errors
 /// promtool is missing, or cannot parse the scrape.
 pub fn promtool_check_metrics(body: &str) -> Result<Vec<Complaint>, JudgeError> {
+    check_metrics(&program::find("promtool")?, body)
+}
+
+impl Release {
+    /// Lints a scrape in the text format with this release's `promtool check metrics`; an empty answer is a clean scrape.
+    ///
+    /// # Errors
+    /// promtool cannot parse the scrape.
+    pub fn check_metrics(&self, body: &str) -> Result<Vec<Complaint>, JudgeError> {
+        check_metrics(&self.promtool, body)
+    }
+}
+
+fn check_metrics(promtool: &Path, body: &str) -> Result<Vec<Complaint>, JudgeError> {
     let output = program::run(
-        Command::new(program::find("promtool")?).args(["check", "metrics"]),
+        Command::new(promtool).args(["check", "metrics"]),
         body.as_bytes(),
     )?;
     let said = String::from_utf8_lossy(&output.stderr);

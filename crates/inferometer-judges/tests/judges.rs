@@ -90,8 +90,11 @@ fn prometheus_scrapes_a_target_and_answers_queries() {
 fn two_servers_run_beside_each_other_and_go_when_dropped() {
     let target = endpoint(Arc::new(AtomicU64::new(1)));
     let jobs = [Job::new("pair", target).target(endpoint(Arc::new(AtomicU64::new(2))))];
-    let first = Prometheus::scraping(&jobs).unwrap();
-    let second = Prometheus::scraping(&jobs).unwrap();
+    let [first, second] = thread::scope(|scope| {
+        [(); 2]
+            .map(|()| scope.spawn(|| Prometheus::scraping(&jobs).unwrap()))
+            .map(|started| started.join().unwrap())
+    });
     assert_ne!(first.address(), second.address());
     assert_eq!(second.query("sum(jobs_total)").unwrap()[0].value, 3.0);
 
