@@ -45,7 +45,10 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | kinds of metric | [`Counter`], [`FloatCounter`], [`Gauge`], [`AdditiveGauge`], [`Histogram`], [`Info`], [`StateSet`] |
+//! | kinds of metric | [`Counter`], [`FloatCounter`], [`Gauge`], [`IntGauge`], [`AdditiveGauge`], [`Histogram`], [`Info`], [`StateSet`] |
+//! | buckets without bounds | [`NativeBuckets`] |
+//! | formats | [`Format`], [`Registry::encode_into`] |
+//! | memory and threads | [`set_thread_shards`] |
 //! | labels, closed and open | [`LabelValue`], [`LabelSet`] |
 //! | sets and their attributes | [`MetricSet`] |
 //! | declaring, scraping | [`Registry`] |

@@ -19,10 +19,6 @@ macro_rules! finding {
             ///
             /// What is recorded through handles that are left isn't shown any more. The series of a closed set are always there: none is
             /// removed.
-            #[expect(
-                clippy::needless_pass_by_value,
-                reason = "a label set is written where it is used"
-            )]
             pub fn remove(&self, labels: L::Of<'_>) -> bool {
                 self.0.remove(&labels)
             }
@@ -45,10 +41,7 @@ mod histogram;
 mod info;
 mod state_set;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 pub use additive::{AdditiveGauge, AdditiveGaugeRef, InFlight};
 pub use counter::{Counter, CounterRef};

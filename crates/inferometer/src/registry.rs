@@ -179,8 +179,9 @@ impl Registry {
 
     /// The scrape in the Prometheus text format.
     pub fn encode_text(&self) -> String {
+        // Help texts and labels are UTF-8 and the rest is ASCII, so this copies nothing.
         String::from_utf8(self.encode(Format::PrometheusText))
-            .expect("help texts and labels are UTF-8, and the rest is ASCII")
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
     /// Hands every series to `sink`, family by family, in declared order.

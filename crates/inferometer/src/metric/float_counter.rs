@@ -53,13 +53,18 @@ pub struct FloatCounterRef<'a>(Borrowed<'a, Sum>);
 
 finding!(FloatCounter, FloatCounterRef);
 
+#[inline(always)]
+fn is_increase(amount: f64) -> bool {
+    (0.0..f64::INFINITY).contains(&amount)
+}
+
 macro_rules! record {
     ($type:ty) => {
         impl $type {
             /// Adds `amount`, which must be finite and not negative.
             #[inline(always)]
             pub fn add(&self, amount: f64) {
-                if amount >= 0.0 && amount < f64::INFINITY {
+                if is_increase(amount) {
                     self.0.cell().add(amount);
                 } else {
                     self.0.family().own.refuse();
@@ -71,8 +76,7 @@ macro_rules! record {
             pub fn add_with_exemplar(&self, amount: f64, exemplar: &[(&str, &str)]) {
                 self.add(amount);
                 if let Some(slot) = self.0.cell().exemplar_slot()
-                    && amount >= 0.0
-                    && amount < f64::INFINITY
+                    && is_increase(amount)
                 {
                     let exemplars = &self.0.family().own.exemplars;
                     exemplars.offer(slot, (0, 1), amount, exemplar);
