@@ -148,7 +148,7 @@ impl<C: Cell> Family<C> {
         enabled: bool,
         shape: C::Shape,
     ) -> Self {
-        let size = label::combinations(L::LABELS).unwrap_or(0);
+        let size = label::size(L::LABELS);
         let mute = C::mute(&shape);
         Self {
             own: Bookkeeping::new(descriptor.labels.len(), enabled),
@@ -523,11 +523,7 @@ impl<C: Cell, L> std::fmt::Debug for Handle<C, L> {
 
 impl<C: Cell, L: LabelSet> Handle<C, L> {
     pub(crate) fn new(family: Arc<Family<C>>) -> Self {
-        let cell = if L::LABELS.is_empty() {
-            family.closed[0].clone()
-        } else {
-            family.mute.clone()
-        };
+        let cell = family.closed.first().unwrap_or(&family.mute).clone();
         Self {
             cell,
             family,
@@ -541,15 +537,25 @@ impl<C: Cell, L: LabelSet> Handle<C, L> {
         if const { label::combinations(L::LABELS).is_none() } {
             return self.family.find(labels);
         }
-        let cell = if L::LABELS.is_empty() {
+        if L::LABELS.is_empty() {
             // A series that was found stays the one meant: its handle has no labels left to look for.
-            &self.cell
-        } else {
-            &self.family.closed[labels.index()]
-        };
+            return self.borrowed(Found::There(&self.cell));
+        }
+        let index = labels.index();
+        // An index beyond the combinations is refused below, as a set written by hand may give one.
+        if index < const { label::size(L::LABELS) }
+            && let Some(cell) = self.cell.nth(index)
+        {
+            return self.borrowed(Found::Copied(cell));
+        }
+        self.borrowed(Found::There(&self.family.closed[index]))
+    }
+
+    #[inline(always)]
+    fn borrowed<'a>(&'a self, cell: Found<'a, C>) -> Borrowed<'a, C> {
         Borrowed {
             family: &self.family,
-            cell: Found::There(cell),
+            cell,
             _pin: None,
         }
     }

@@ -259,6 +259,14 @@ pub(crate) const fn combinations(labels: &[LabelSpec]) -> Option<usize> {
     Some(product)
 }
 
+/// How many series a set has from the start: all combinations, or none when a label is open.
+pub(crate) const fn size(labels: &[LabelSpec]) -> usize {
+    match combinations(labels) {
+        Some(size) => size,
+        None => 0,
+    }
+}
+
 /// The text of every label of the combination at `index` of a closed set.
 pub(crate) fn combination(labels: &[LabelSpec], mut index: usize) -> Vec<&'static str> {
     let mut texts: Vec<_> = labels

@@ -23,6 +23,12 @@ pub(crate) trait Cell: Clone + Debug + Send + Sync + 'static {
         (0..count).map(|_| Self::new(shape)).collect()
     }
 
+    /// Of the first of [`many`](Self::many), the one at `index`, if the memory of kinds like this lies side by side.
+    #[inline(always)]
+    fn nth(&self, _index: usize) -> Option<Self> {
+        None
+    }
+
     /// What takes in anything and shows nothing of it.
     fn mute(shape: &Self::Shape) -> Self;
 

@@ -35,7 +35,8 @@ const MAX_STRIPES: usize = 1;
 
 /// A place for one word, or the first of a range, in every lane.
 ///
-/// It is below `CHUNK * DIRECTORY`, always. [`MUTE`](Self::MUTE) is a slot whose chunk is never made: what is recorded there goes nowhere.
+/// It is below `CHUNK * DIRECTORY`, always. [`MUTE`](Self::MUTE) is the first slot of the last chunk, which is never made: what is recorded
+/// there goes nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
@@ -44,7 +45,7 @@ pub(crate) struct Slot(u32);
     reason = "there are fewer words than 2^32, which is checked when the constants are"
 )]
 impl Slot {
-    pub(crate) const MUTE: Self = Self((CHUNK * DIRECTORY - 1) as u32);
+    pub(crate) const MUTE: Self = Self((CHUNK * (DIRECTORY - 1)) as u32);
 
     /// The most words that one range can have.
     pub(crate) const WIDEST: usize = CHUNK;
@@ -59,9 +60,10 @@ impl Slot {
         self.0 as usize % CHUNK
     }
 
-    /// The slot `by` words on.
+    /// The slot `by` words on; a mute one is mute however far.
+    #[inline(always)]
     pub(crate) fn plus(self, by: usize) -> Self {
-        Self(self.0 + by as u32)
+        Self((self.0 as usize + by).min(Self::MUTE.0 as usize) as u32)
     }
 
     /// Its number, which no other slot in use has.
@@ -189,13 +191,11 @@ impl Bank {
         slots.bump(width)
     }
 
-    /// `count` words one after another, all 0, each to be given back alone. A run may go on in the next chunk.
-    pub(super) fn take_run(&self, count: usize) -> Option<Slot> {
+    /// `count` words one after another, all 0, each to be given back alone; [`Slot::MUTE`] when there aren't so many left. A run may
+    /// go on in the next chunk.
+    pub(super) fn take_run(&self, count: usize) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        match slots.bump(count) {
-            Slot::MUTE => None,
-            first => Some(first),
-        }
+        slots.bump(count)
     }
 
     /// Clears a range and gives it back. No handle to it may be left: whoever had one has let go of it before.

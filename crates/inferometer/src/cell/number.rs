@@ -87,12 +87,16 @@ macro_rules! number {
                 Self(bank().take(1))
             }
 
-            /// `count` of them, at 0, one after another where there is room.
+            /// `count` of them, at 0, one after another; mute where there is no room.
             pub(crate) fn many(count: usize) -> Box<[Self]> {
-                match bank().take_run(count) {
-                    Some(first) => (0..count).map(|at| Self(first.plus(at))).collect(),
-                    None => (0..count).map(|_| Self::new()).collect(),
-                }
+                let first = Self(bank().take_run(count));
+                (0..count).map(|at| first.nth(at)).collect()
+            }
+
+            /// The one `index` places after this one, of [`many`](Self::many).
+            #[inline(always)]
+            pub(crate) fn nth(self, index: usize) -> Self {
+                Self(self.0.plus(index))
             }
 
             /// One that takes in anything and stays at 0.

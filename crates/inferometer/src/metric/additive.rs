@@ -127,6 +127,11 @@ impl Cell for Level {
         Self::many(count)
     }
 
+    #[inline(always)]
+    fn nth(&self, index: usize) -> Option<Self> {
+        Some(Self::nth(*self, index))
+    }
+
     fn mute((): &()) -> Self {
         Self::mute()
     }

@@ -118,6 +118,11 @@ impl Cell for Count {
         Self::many(count)
     }
 
+    #[inline(always)]
+    fn nth(&self, index: usize) -> Option<Self> {
+        Some(Self::nth(*self, index))
+    }
+
     fn mute((): &()) -> Self {
         Self::mute()
     }

@@ -115,6 +115,11 @@ impl Cell for Sum {
         Self::many(count)
     }
 
+    #[inline(always)]
+    fn nth(&self, index: usize) -> Option<Self> {
+        Some(Self::nth(*self, index))
+    }
+
     fn mute((): &()) -> Self {
         Self::mute()
     }
