@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    cell::Buckets,
+    cell::{Buckets, Slot},
     descriptor::{Descriptor, Kind, LabelBound},
     error::{RegisterError, Rule},
 };
@@ -62,10 +62,11 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
             combinations = combinations.saturating_mul(values.len());
         }
     }
-    if combinations > descriptor.max_series {
+    let max_series = descriptor.max_series.min(Slot::MOST_SIDE_BY_SIDE);
+    if combinations > max_series {
         return refuse(Rule::TooManySeries {
             combinations,
-            max_series: descriptor.max_series,
+            max_series,
         });
     }
     if descriptor.kind == Kind::Histogram {

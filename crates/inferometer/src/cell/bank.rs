@@ -15,11 +15,17 @@ pub(super) const CHUNK: usize = 2048;
 #[cfg(loom)]
 pub(super) const CHUNK: usize = 8;
 
-/// Chunks in a lane: 16.7 million words in all.
+/// Chunks in a lane: 15.7 million words in all, beside the mute ones.
 #[cfg(not(loom))]
 pub(super) const DIRECTORY: usize = 8192;
 #[cfg(loom)]
 pub(super) const DIRECTORY: usize = 4;
+
+/// Chunks at the end of each lane that are never made.
+#[cfg(not(loom))]
+const MUTE_CHUNKS: usize = 512;
+#[cfg(loom)]
+const MUTE_CHUNKS: usize = 1;
 
 /// The most lanes that threads can own, whatever is asked for.
 #[cfg(not(loom))]
@@ -35,8 +41,8 @@ const MAX_STRIPES: usize = 1;
 
 /// A place for one word, or the first of a range, in every lane.
 ///
-/// It is below `CHUNK * DIRECTORY`, always. [`MUTE`](Self::MUTE) is the first slot of the last chunk, which is never made: what is recorded
-/// there goes nowhere.
+/// It is below `CHUNK * DIRECTORY`, always. From [`MUTE`](Self::MUTE) on, chunks are never made: what is recorded there goes nowhere, and a slot
+/// up to [`MOST_SIDE_BY_SIDE`](Self::MOST_SIDE_BY_SIDE) further on is as mute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
@@ -45,7 +51,10 @@ pub(crate) struct Slot(u32);
     reason = "there are fewer words than 2^32, which is checked when the constants are"
 )]
 impl Slot {
-    pub(crate) const MUTE: Self = Self((CHUNK * (DIRECTORY - 1)) as u32);
+    pub(crate) const MUTE: Self = Self((CHUNK * (DIRECTORY - MUTE_CHUNKS)) as u32);
+
+    /// The most slots that [`plus`](Self::plus) may go on.
+    pub(crate) const MOST_SIDE_BY_SIDE: usize = CHUNK * MUTE_CHUNKS;
 
     /// The most words that one range can have.
     pub(crate) const WIDEST: usize = CHUNK;
@@ -60,10 +69,15 @@ impl Slot {
         self.0 as usize % CHUNK
     }
 
-    /// The slot `by` words on; a mute one is mute however far.
+    /// The slot `by` words on, fewer than [`MOST_SIDE_BY_SIDE`](Self::MOST_SIDE_BY_SIDE).
     #[inline(always)]
     pub(crate) fn plus(self, by: usize) -> Self {
-        Self((self.0 as usize + by).min(Self::MUTE.0 as usize) as u32)
+        Self(self.0 + by as u32)
+    }
+
+    /// Whether what is recorded there goes nowhere.
+    pub(crate) fn is_mute(self) -> bool {
+        self.0 >= Self::MUTE.0
     }
 
     /// Its number, which no other slot in use has.
@@ -200,7 +214,7 @@ impl Bank {
 
     /// Clears a range and gives it back. No handle to it may be left: whoever had one has let go of it before.
     pub(super) fn give_back(&self, slot: Slot, width: usize) {
-        if slot == Slot::MUTE {
+        if slot.is_mute() {
             return;
         }
         for lane in self.lanes() {
@@ -213,8 +227,7 @@ impl Bank {
 
 impl Slots {
     fn bump(&mut self, count: usize) -> Slot {
-        // The last chunk is never given out: it is where the mute slot is.
-        if self.next + count > CHUNK * (DIRECTORY - 1) {
+        if self.next + count > CHUNK * (DIRECTORY - MUTE_CHUNKS) {
             return Slot::MUTE;
         }
         let first = slot(self.next);

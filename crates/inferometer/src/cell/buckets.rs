@@ -130,7 +130,7 @@ impl Buckets {
 
     /// Where it is, if it isn't mute.
     pub(crate) fn live_slot(self) -> Option<Slot> {
-        (self.0 != Slot::MUTE).then_some(self.0)
+        (!self.0.is_mute()).then_some(self.0)
     }
 
     /// Counts `times` values of `value`, in the bucket `at`.
@@ -172,7 +172,7 @@ impl Buckets {
     pub(crate) fn get(self, bounds: &Bounds, reader: &Reader<'_>, counts: &mut Vec<u64>) -> f64 {
         counts.clear();
         counts.resize(bounds.len() + 1, 0);
-        if self.0 == Slot::MUTE {
+        if self.0.is_mute() {
             return 0.0;
         }
         reader.range(self.0.plus(1), counts);

@@ -96,7 +96,7 @@ impl Exponential {
         } else {
             native::place(magnitude, own).1
         };
-        if slot != Slot::MUTE {
+        if !slot.is_mute() {
             add(slot.plus(within as usize), times);
         }
     }
@@ -161,7 +161,7 @@ impl Exponential {
         let zero = reader.whole(self.zero);
         let [positive, negative] = [&self.positive, &self.negative].map(|side| {
             Self::blocks(side)
-                .filter(|(_, slot, _)| *slot != Slot::MUTE)
+                .filter(|(_, slot, _)| !slot.is_mute())
                 .map(|(octave, slot, resolution)| {
                     let mut counts = vec![0; 1 << resolution];
                     reader.range(slot, &mut counts);

@@ -111,7 +111,7 @@ macro_rules! number {
 
             /// Where it is, if it isn't mute.
             pub(crate) fn live_slot(self) -> Option<Slot> {
-                (self.0 != Slot::MUTE).then_some(self.0)
+                (!self.0.is_mute()).then_some(self.0)
             }
         }
     };

@@ -157,7 +157,7 @@ pub(super) enum Words {
 
 /// The words of `slot` and those after it in its chunk, made if need be. `None` for the mute slot.
 pub(super) fn words(slot: Slot) -> Option<Words> {
-    if slot == Slot::MUTE {
+    if slot.is_mute() {
         return None;
     }
     Some(match access() {
