@@ -21,6 +21,7 @@ use crate::{
     label::{self, AnyLabelValue, LabelSet, LabelSpec, OVERFLOW, Values},
     reading::{LabelColumn, Sink},
     series::{Cell, Place, Unreadable},
+    snapshot::HistogramPoint,
     sync,
 };
 
@@ -424,6 +425,7 @@ impl<C: Cell> Family<C> {
             Some(all.get(&cell.exemplar_slot()?.number())?.as_slice())
         };
         let mut series = 0;
+        let mut scratch = HistogramPoint::default();
         let mut values = [0; RUN];
         for (run, cells) in self.closed.chunks(RUN).enumerate() {
             let first = run * RUN;
@@ -434,27 +436,29 @@ impl<C: Cell> Family<C> {
                 continue;
             }
             for (at, cell) in cells.iter().enumerate() {
-                let place = Place {
+                let mut place = Place {
                     descriptor: &self.descriptor,
                     reader,
                     labels: self.column.get(first + at),
                     created: self.created,
                     exemplars: exemplars_of(cell).unwrap_or_default(),
+                    scratch: &mut scratch,
                 };
-                series += self.counted(cell.read(&self.shape, &place, sink));
+                series += self.counted(cell.read(&self.shape, &mut place, sink));
             }
         }
         let pin = cell::pin();
         for entry in self.open.walk(&pin) {
             let one = &entry.value;
-            let place = Place {
+            let mut place = Place {
                 descriptor: &self.descriptor,
                 reader,
                 labels: &one.labels,
                 created: one.created,
                 exemplars: exemplars_of(&one.cell).unwrap_or_default(),
+                scratch: &mut scratch,
             };
-            series += self.counted(one.cell.read(&self.shape, &place, sink));
+            series += self.counted(one.cell.read(&self.shape, &mut place, sink));
         }
         series
     }

@@ -6,7 +6,7 @@ use crate::{
     cell::{Reader, Slot},
     descriptor::Descriptor,
     reading::{Reading, Sink, Value},
-    snapshot::Exemplar,
+    snapshot::{Exemplar, HistogramPoint},
     sync::AtomicU64,
 };
 
@@ -42,7 +42,7 @@ pub(crate) trait Cell: Clone + Debug + Send + Sync + 'static {
     fn read(
         &self,
         shape: &Self::Shape,
-        place: &Place<'_>,
+        place: &mut Place<'_>,
         sink: &mut dyn Sink,
     ) -> Result<u64, Unreadable>;
 
@@ -73,6 +73,8 @@ pub(crate) struct Place<'a> {
     pub(crate) created: SystemTime,
     /// One for each bucket, or one; empty when there are none.
     pub(crate) exemplars: &'a [Option<Exemplar>],
+    /// Memory for a distribution, as the series before has left it.
+    pub(crate) scratch: &'a mut HistogramPoint,
 }
 
 impl Place<'_> {

@@ -140,7 +140,7 @@ impl Cell for Level {
         Self::free(*self);
     }
 
-    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+    fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         place.current(Value::Signed(self.get(place.reader)), sink);
         Ok(1)
     }

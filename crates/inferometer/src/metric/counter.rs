@@ -131,7 +131,7 @@ impl Cell for Count {
         Self::free(*self);
     }
 
-    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+    fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         place.counted(Value::Integer(self.get(place.reader)), sink);
         Ok(1)
     }

@@ -128,7 +128,7 @@ impl Cell for Sum {
         Self::free(*self);
     }
 
-    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+    fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         place.counted(Value::Float(self.get(place.reader)), sink);
         Ok(1)
     }

@@ -106,7 +106,7 @@ impl<N: Number> Cell for Arc<GaugeCell<N>> {
 
     fn free(&self, (): &()) {}
 
-    fn read(&self, (): &(), place: &Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
+    fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         let callback = self
             .callback
             .lock()

@@ -12,7 +12,7 @@ use crate::{
     family::{Borrowed, Family, Handle},
     label::LabelSet,
     native::NativeBuckets,
-    reading::{Sink, Value},
+    reading::{Reading, Sink, Value},
     registry::Registrar,
     series::{Cell, Place, Unreadable},
     set::FieldSpec,
@@ -104,16 +104,9 @@ impl HistogramCell {
     }
 
     /// Native buckets are read first, and written last: what they hold, the classic ones hold too.
-    fn get(&self, shape: &HistogramShape, reader: &Reader<'_>) -> HistogramPoint {
-        let native = self.native.as_ref().map(|native| native.get(reader));
-        let mut counts = Vec::new();
-        let sum = self.classic.get(&shape.bounds, reader, &mut counts);
-        HistogramPoint {
-            counts,
-            sum,
-            exemplars: Vec::new(),
-            native,
-        }
+    fn get(&self, shape: &HistogramShape, reader: &Reader<'_>, into: &mut HistogramPoint) {
+        into.native = self.native.as_ref().map(|native| native.get(reader));
+        into.sum = self.classic.get(&shape.bounds, reader, &mut into.counts);
     }
 }
 
@@ -170,7 +163,9 @@ macro_rules! record {
 
             /// How many values were counted, and their sum.
             pub fn get(&self) -> (u64, f64) {
-                let point = self.0.cell().get(&self.0.family().shape, &cell::reader());
+                let mut point = HistogramPoint::default();
+                let (cell, shape) = (self.0.cell(), &self.0.family().shape);
+                cell.get(shape, &cell::reader(), &mut point);
                 let count = point
                     .counts
                     .iter()
@@ -236,20 +231,25 @@ impl Cell for HistogramCell {
     fn read(
         &self,
         shape: &HistogramShape,
-        place: &Place<'_>,
+        place: &mut Place<'_>,
         sink: &mut dyn Sink,
     ) -> Result<u64, Unreadable> {
-        let point = HistogramPoint {
-            exemplars: place.exemplars.to_vec(),
-            ..self.get(shape, place.reader)
-        };
-        place.counted(Value::Histogram(&point), sink);
+        self.get(shape, place.reader, place.scratch);
+        place.scratch.exemplars.clear();
+        place.scratch.exemplars.extend_from_slice(place.exemplars);
+        sink.series(&Reading {
+            labels: place.labels,
+            value: Value::Histogram(place.scratch),
+            created: Some(place.created),
+            exemplar: None,
+        });
         Ok(1)
     }
 
     fn stirred(&self, shape: &HistogramShape, reader: &Reader<'_>, seen: &AtomicU64) -> bool {
-        let now = self
-            .get(shape, reader)
+        let mut point = HistogramPoint::default();
+        self.get(shape, reader, &mut point);
+        let now = point
             .counts
             .iter()
             .fold(0, |total: u64, count| total.wrapping_add(*count));

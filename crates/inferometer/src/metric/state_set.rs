@@ -137,7 +137,7 @@ impl Cell for Arc<StateCell> {
     fn read(
         &self,
         states: &Self::Shape,
-        place: &Place<'_>,
+        place: &mut Place<'_>,
         sink: &mut dyn Sink,
     ) -> Result<u64, Unreadable> {
         let Some(current) = self.0.get() else {
