@@ -14,6 +14,8 @@ mod labels;
 mod number;
 mod page;
 mod protobuf;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::time::SystemTime;

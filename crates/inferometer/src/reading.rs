@@ -15,7 +15,10 @@ pub(crate) trait Sink {
     /// A family begins; the readings that follow are its series.
     fn family(&mut self, descriptor: &Descriptor);
 
-    /// The series `first`, `first + 1`, … of `labels`, whole numbers without exemplars. The column has a label set for each.
+    /// The series `first`, `first + 1`, … of `labels`, whole numbers without exemplars.
+    ///
+    /// The column has a label set for each, and is trusted: what it says was rendered here. [`series`](Self::series) takes labels from
+    /// anywhere.
     fn integers(
         &mut self,
         labels: &LabelColumn,
@@ -76,6 +79,7 @@ pub(crate) struct LabelColumn {
     text: Box<str>,
     /// Where each ends and the next begins, after a 0.
     ends: Box<[u32]>,
+    has_bare: bool,
 }
 
 impl LabelColumn {
@@ -97,12 +101,18 @@ impl LabelColumn {
         text.push_str(&" ".repeat(Self::PADDING));
         Self {
             text: text.into(),
+            has_bare: ends.windows(2).any(|pair| pair[0] == pair[1]),
             ends: ends.into(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.ends.len() - 1
+    }
+
+    /// Whether some series has no labels.
+    pub(crate) fn has_bare(&self) -> bool {
+        self.has_bare
     }
 
     /// Where the labels of `count` series from `first` on begin and end in [`bytes`](Self::bytes): each at the end of the one before,

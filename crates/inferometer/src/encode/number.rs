@@ -7,29 +7,46 @@ use std::{
 
 use super::page::Page;
 
-/// How many bytes [`integer`] may touch.
-pub(super) const INTEGER_ROOM: usize = 24;
+/// Room for any integer, and what is written beyond it.
+pub(super) const INTEGER_ROOM: usize = 32;
 
 const ASCII_ZEROS: u64 = 0x3030_3030_3030_3030;
 
-/// Writes `value` at `at` and returns where it ends.
-#[inline]
-pub(super) fn integer(room: &mut [u8], at: usize, value: u64) -> usize {
+/// Writes `value` at `at`, which is at most 8, and returns where it ends.
+#[inline(always)]
+pub(super) fn integer(room: &mut [u8; INTEGER_ROOM], at: usize, value: u64) -> usize {
     if value < 100_000_000 {
-        let digits = eight_digits(value);
-        // The first digit is in the lowest byte, so leading zeros are trailing bits; one digit stays in any case.
-        let zeros = (digits | 1 << 56).trailing_zeros() / 8;
-        let text = (digits | ASCII_ZEROS) >> (zeros * 8);
-        room[at..at + 8].copy_from_slice(&text.to_le_bytes());
-        at + 8 - zeros as usize
+        short_integer(room, at, value)
     } else {
         long_integer(room, at, value)
     }
 }
 
-fn long_integer(room: &mut [u8], at: usize, value: u64) -> usize {
-    let at = integer(room, at, value / 100_000_000);
-    let text = eight_digits(value % 100_000_000) | ASCII_ZEROS;
+#[inline(always)]
+fn short_integer(room: &mut [u8; INTEGER_ROOM], at: usize, value: u64) -> usize {
+    let digits = eight_digits(value);
+    // The first digit is in the lowest byte, so leading zeros are trailing bits; one digit stays in any case.
+    let zeros = (digits | 1 << 56).trailing_zeros() / 8;
+    let text = (digits | ASCII_ZEROS) >> (zeros * 8);
+    room[at..at + 8].copy_from_slice(&text.to_le_bytes());
+    at + 8 - zeros as usize
+}
+
+#[inline(never)]
+fn long_integer(room: &mut [u8; INTEGER_ROOM], at: usize, value: u64) -> usize {
+    const GROUP: u64 = 100_000_000;
+    let mut end = if value < GROUP * GROUP {
+        short_integer(room, at, value / GROUP)
+    } else {
+        let end = short_integer(room, at, value / (GROUP * GROUP));
+        eight_more(room, end, value / GROUP % GROUP)
+    };
+    end = eight_more(room, end, value % GROUP);
+    end
+}
+
+fn eight_more(room: &mut [u8; INTEGER_ROOM], at: usize, value: u64) -> usize {
+    let text = eight_digits(value) | ASCII_ZEROS;
     room[at..at + 8].copy_from_slice(&text.to_le_bytes());
     at + 8
 }
@@ -38,13 +55,13 @@ fn long_integer(room: &mut [u8], at: usize, value: u64) -> usize {
 ///
 /// The number is split into two of four digits, those into four of two, those into eight, all at once in one register; the
 /// multiplications are divisions by 100 and by 10 (10486 / 2²⁰ and 103 / 2¹⁰, exact for numbers that small).
-#[inline]
+#[inline(always)]
 fn eight_digits(value: u64) -> u64 {
-    let fours = value / 10_000 | (value % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
-    tens | (twos - tens * 10) << 8
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((twos - tens * 10) << 8)
 }
 
 /// Writes the shortest text that reads back the same, always with a point or an exponent.
@@ -53,8 +70,10 @@ pub(super) fn float(page: &mut Page<'_>, value: f64) {
         page.put(b"NaN");
     } else if value.is_infinite() {
         page.put(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
+        page.put(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
-        // A page takes everything.
+        // Rarely seen, and slower: Rust's own spelling has no plus sign in the exponent. A page takes everything.
         let _ = write!(page, "{value:?}");
     }
 }

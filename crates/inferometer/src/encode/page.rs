@@ -77,17 +77,26 @@ impl fmt::Write for Page<'_> {
     }
 }
 
-/// Copies `length` bytes in whole blocks, so up to a block more: both sides must reach that far.
-#[inline]
-pub(super) fn copy_blocks(to: &mut [u8], at: usize, from: &[u8], start: usize, length: usize) {
-    let mut done = 0;
-    loop {
-        to[at + done..at + done + BLOCK].copy_from_slice(&from[start + done..start + done + BLOCK]);
-        done += BLOCK;
-        if done >= length {
-            break;
-        }
+/// Copies the first `length` bytes in whole blocks, so up to a block more: both sides must reach that far.
+#[inline(always)]
+pub(super) fn copy_blocks(to: &mut [u8], from: &[u8], length: usize) {
+    to[..BLOCK].copy_from_slice(&from[..BLOCK]);
+    if length > BLOCK {
+        copy_more(to, from, length);
     }
+}
+
+#[inline(never)]
+fn copy_more(to: &mut [u8], from: &[u8], length: usize) {
+    let whole = length.next_multiple_of(BLOCK);
+    to[BLOCK..whole].copy_from_slice(&from[BLOCK..whole]);
+}
+
+/// The next bytes as an array.
+#[inline(always)]
+pub(super) fn array<const N: usize>(room: &mut [u8]) -> &mut [u8; N] {
+    room.first_chunk_mut()
+        .expect("whoever asks for room asks for enough")
 }
 
 #[cfg(test)]
@@ -122,7 +131,7 @@ mod tests {
         let from: Vec<u8> = (0..200).collect();
         for length in [0, 1, 63, 64, 65, 128] {
             let mut to = vec![0; 300];
-            copy_blocks(&mut to, 7, &from, 3, length);
+            copy_blocks(&mut to[7..], &from[3..], length);
             assert_eq!(to[7..7 + length], from[3..3 + length]);
         }
     }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use super::{
     gate::Gate,
     number::{INTEGER_ROOM, float, integer, seconds, unix},
-    page::{BLOCK, Page, copy_blocks},
+    page::{BLOCK, Page, array, copy_blocks},
 };
 use crate::{
     descriptor::{Descriptor, Kind},
@@ -85,8 +85,8 @@ impl<'p> Text<'p> {
     }
 
     fn integer(&mut self, value: u64) {
-        let end = integer(self.page.room(INTEGER_ROOM), 0, value);
-        self.page.wrote(end);
+        let length = integer(array(self.page.room(INTEGER_ROOM)), 0, value);
+        self.page.wrote(length);
     }
 
     fn number(&mut self, value: Value<'_>) {
@@ -164,8 +164,8 @@ impl Sink for Text<'_> {
         let ends = labels.ends(first, values.len());
         let plain = matches!(self.gate.kind(), Kind::Counter | Kind::Gauge)
             && self.gate.is_open()
-            // Labels that are empty have no braces.
-            && ends.first() < ends.last()
+            // Without labels there are no braces.
+            && !labels.has_bare()
             && !(self.created && self.is_open_counter && created.is_some());
         if !plain {
             return one_by_one(self, labels, first, values, created);
@@ -178,20 +178,22 @@ impl Sink for Text<'_> {
             // Every line whole, and what the last copy writes beyond its own.
             let need = values.len() * (head_length + 2 + INTEGER_ROOM + 1) + last - start + BLOCK;
             let room = &mut self.page.room(need)[..need];
-            let mut at = 0;
+            let mut rest = &mut *room;
             for (value, end) in values.iter().zip(&ends[1..]) {
                 let end = *end as usize;
-                copy_blocks(room, at, head, 0, head_length);
-                at += head_length;
-                copy_blocks(room, at, text, start, end - start);
-                at += end - start;
-                room[at..at + 2].copy_from_slice(b"} ");
-                at = integer(room, at + 2, *value);
-                room[at] = b'\n';
-                at += 1;
+                copy_blocks(rest, head, head_length);
+                rest = &mut rest[head_length..];
+                copy_blocks(rest, &text[start..], end - start);
+                rest = &mut rest[end - start..];
+                let tail = array::<INTEGER_ROOM>(rest);
+                tail[..2].copy_from_slice(b"} ");
+                let length = integer(tail, 2, *value);
+                tail[length % INTEGER_ROOM] = b'\n';
+                rest = &mut rest[length + 1..];
                 start = end;
             }
-            self.page.wrote(at);
+            let left = rest.len();
+            self.page.wrote(need - left);
         }
     }
 

@@ -51,7 +51,7 @@ fn what_threads_record_is_conserved_and_no_counter_falls_while_scraping() {
             let mut last: HashMap<(String, Vec<(String, String)>), f64> = HashMap::new();
             let mut scrapes = 0;
             while !done.load(Relaxed) {
-                let page = page::encoded(&registry, Format::OpenMetricsText);
+                let page = page::of(&registry, Format::OpenMetricsText);
                 let samples = page::samples(&page);
                 let infinite = [("le".to_owned(), "+Inf".to_owned())];
                 let whole = |name| samples.iter().find(|sample| sample.name == name).unwrap();

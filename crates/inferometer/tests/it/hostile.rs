@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use inferometer::{Counter, Format, LabelSet, MetricSet, Registry};
+use inferometer::{Counter, Format, LabelSet, MetricSet, Registry, encode};
 
-use crate::page;
+use crate::{message, page};
 
 #[derive(LabelSet)]
 struct ByText<'a> {
@@ -58,7 +58,7 @@ fn hostile_values_neither_merge_nor_forge_series() {
         set.texts.with(ByText { text, more }).add(at as u64 + 1);
     }
     for format in [Format::PrometheusText, Format::OpenMetricsText] {
-        let page = page::encoded(&registry, format);
+        let page = page::of(&registry, format);
         let samples: Vec<_> = page::samples(&page)
             .into_iter()
             .filter(|sample| !sample.name.starts_with("inferometer_"))
@@ -76,6 +76,25 @@ fn hostile_values_neither_merge_nor_forge_series() {
             page.split('\n').filter(|line| *line == "# EOF").count(),
             usize::from(format == Format::OpenMetricsText)
         );
+    }
+}
+
+#[test]
+fn hostile_values_stand_in_protobuf_as_they_are() {
+    let registry = Registry::new();
+    let set: Hostile = registry.register().unwrap();
+    for (at, (text, more)) in pairs().enumerate() {
+        set.texts.with(ByText { text, more }).add(at as u64 + 1);
+    }
+    let families = message::families(&encode(&registry.snapshot(), Format::Protobuf));
+    let metrics = &families[0].metric;
+    assert_eq!(metrics.len(), TEXTS.len() * TEXTS.len());
+    for (at, ((text, more), metric)) in pairs().zip(metrics).enumerate() {
+        let expected =
+            [("text", text), ("more", more)].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(message::labels(&metric.label), expected);
+        let counter = metric.counter.as_ref().unwrap();
+        assert_eq!(counter.value, Some((at + 1) as f64));
     }
 }
 

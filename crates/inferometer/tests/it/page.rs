@@ -1,6 +1,8 @@
 //! A scrape read back by a parser that knows nothing of the encoder, and faults nothing that the format allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use inferometer::{Format, Registry, encode};
 
 /// One sample: its name, its labels as they were before escaping, and its value as printed.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,6 +10,15 @@ pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) value: String,
+    pub(crate) exemplar: Option<Exemplar>,
+}
+
+/// What stands after a sample's ` # `.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exemplar {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: String,
+    pub(crate) time: Option<String>,
 }
 
 impl Sample {
@@ -25,27 +36,36 @@ impl Sample {
 
 /// Every sample of a page; fails on a line that is neither a sample nor known metadata, and on two samples of one series.
 pub(crate) fn samples(page: &str) -> Vec<Sample> {
-    assert!(page.ends_with('\n'), "the last line of a page is ended");
+    let samples = lines(page);
+    let mut seen = BTreeSet::new();
+    for sample in &samples {
+        assert!(
+            seen.insert((&sample.name, &sample.labels)),
+            "a series stands twice: {sample:?}"
+        );
+    }
+    samples
+}
+
+/// The same, for a page in which a series may stand twice.
+pub(crate) fn lines(page: &str) -> Vec<Sample> {
     let mut samples = Vec::new();
-    let mut seen = BTreeMap::new();
     // Not `lines`, which takes a carriage return in a label for the end of a line's text.
-    for line in page.strip_suffix('\n').unwrap_or_default().split('\n') {
+    for line in page.split_terminator('\n') {
         if let Some(comment) = line.strip_prefix("# ") {
             let word = comment.split(' ').next().unwrap_or_default();
             assert!(
                 ["HELP", "TYPE", "UNIT", "EOF"].contains(&word),
                 "an unknown comment: {line}"
             );
-            continue;
+        } else {
+            samples.push(sample(line));
         }
-        let sample = sample(line);
-        let series = (sample.name.clone(), sample.labels.clone());
-        assert!(
-            seen.insert(series, ()).is_none(),
-            "a series stands twice: {line}"
-        );
-        samples.push(sample);
     }
+    assert!(
+        page.is_empty() || page.ends_with('\n'),
+        "the last line of a page is ended"
+    );
     samples
 }
 
@@ -53,34 +73,93 @@ fn sample(line: &str) -> Sample {
     let end = line
         .find(['{', ' '])
         .unwrap_or_else(|| panic!("no value: {line:?}"));
-    let (name, mut rest) = line.split_at(end);
-    let mut labels = Vec::new();
-    if let Some(inside) = rest.strip_prefix('{') {
-        rest = inside;
-        loop {
-            let (label, quoted) = rest.split_once("=\"").expect("a label has a quoted value");
-            let (value, after) = unescape(quoted);
-            labels.push((label.to_owned(), value));
-            match after.as_bytes().first() {
-                Some(b',') => rest = &after[1..],
-                Some(b'}') => {
-                    rest = &after[1..];
-                    break;
-                }
-                _ => panic!("labels that don't end: {line:?}"),
-            }
-        }
-    }
-    let value = rest
-        .strip_prefix(' ')
-        .expect("a blank before the value")
-        .to_owned();
+    let (name, rest) = line.split_at(end);
+    let (labels, rest) = labels(rest);
+    assert!(!rest.starts_with("{}"), "braces around nothing: {line:?}");
+    let rest = rest.strip_prefix(' ').expect("a blank before the value");
+    let (value, exemplar) = match rest.split_once(" # ") {
+        Some((value, after)) => (value, Some(self::exemplar(after))),
+        None => (rest, None),
+    };
     assert!(!value.contains(' '), "more than a value: {line:?}");
     Sample {
         name: name.to_owned(),
         labels,
-        value,
+        value: value.to_owned(),
+        exemplar,
     }
+}
+
+fn exemplar(text: &str) -> Exemplar {
+    let (labels, rest) = match text.strip_prefix("{}") {
+        Some(rest) => (Vec::new(), rest),
+        None => labels(text),
+    };
+    let rest = rest.strip_prefix(' ').expect("a blank before the value");
+    let (value, time) = match rest.split_once(' ') {
+        Some((value, time)) => (value, Some(time.to_owned())),
+        None => (rest, None),
+    };
+    Exemplar {
+        labels,
+        value: value.to_owned(),
+        time,
+    }
+}
+
+/// Labels as they were before they were rendered.
+pub(crate) fn pairs(rendered: &str) -> Vec<(String, String)> {
+    if rendered.is_empty() {
+        return Vec::new();
+    }
+    let braced = format!("{{{rendered}}}");
+    let (pairs, rest) = labels(&braced);
+    assert_eq!(rest, "");
+    pairs
+}
+
+/// The labels in braces that the text may begin with, and what follows them.
+fn labels(text: &str) -> (Vec<(String, String)>, &str) {
+    let mut labels = Vec::new();
+    let Some(mut rest) = text.strip_prefix('{') else {
+        return (labels, text);
+    };
+    loop {
+        let (label, quoted) = rest.split_once("=\"").expect("a label has a quoted value");
+        let (value, after) = unescape(quoted);
+        labels.push((label.to_owned(), value));
+        match after.as_bytes().first() {
+            Some(b',') => rest = &after[1..],
+            Some(b'}') => return (labels, &after[1..]),
+            _ => panic!("labels that don't end: {text:?}"),
+        }
+    }
+}
+
+/// The HELP of each family, by its name, unescaped.
+pub(crate) fn help(page: &str, format: Format) -> BTreeMap<String, String> {
+    let lines = page
+        .split('\n')
+        .filter_map(|line| line.strip_prefix("# HELP "));
+    lines
+        .map(|line| {
+            let (name, text) = line.split_once(' ').expect("a blank after the name");
+            // Quotes are escaped in one of the formats only; in the other they would end the text.
+            let text = match format {
+                Format::OpenMetricsText => text.to_owned(),
+                _ => text.replace('"', "\\\""),
+            };
+            let closed = format!("{text}\"");
+            let (text, after) = unescape(&closed);
+            assert_eq!(after, "", "a bare quote: {line:?}");
+            (name.to_owned(), text)
+        })
+        .collect()
+}
+
+/// The scrape in a text format.
+pub(crate) fn of(registry: &Registry, format: Format) -> String {
+    String::from_utf8(encode(&registry.snapshot(), format)).expect("the text formats are UTF-8")
 }
 
 /// The text up to the closing quote with its escapes undone, and what follows the quote.
@@ -119,9 +198,4 @@ pub(crate) fn value(page: &str, name: &str, labels: &[(&str, &str)]) -> Option<f
 pub(crate) fn without_own(page: &str) -> String {
     let own = |line: &&str| !line.contains("inferometer_");
     page.split_inclusive('\n').filter(own).collect()
-}
-
-/// A scrape in a text format.
-pub(crate) fn encoded(registry: &inferometer::Registry, format: inferometer::Format) -> String {
-    String::from_utf8(registry.encode(format)).expect("the text formats are UTF-8")
 }

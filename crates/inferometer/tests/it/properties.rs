@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inferometer::{Counter, Format, Gauge, Histogram, Info, LabelSet, MetricSet, Registry};
+use inferometer::{Counter, Format, Gauge, Histogram, Info, LabelSet, MetricSet, Registry, encode};
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 
-use crate::page;
+use crate::{message, page};
 
 #[derive(LabelSet)]
 struct Pair<'a> {
@@ -53,12 +53,15 @@ proptest! {
         let (registry, set) = fresh();
         set.fact.set(Pair { one: &one, other_one: &other_one });
         for format in [Format::PrometheusText, Format::OpenMetricsText] {
-            let samples = page::samples(&page::encoded(&registry, format));
+            let samples = page::samples(&page::of(&registry, format));
             let fact = samples.iter().find(|sample| sample.name == "fact_info").expect("it is set");
             let expected = [("one".to_owned(), one.clone()), ("other_one".to_owned(), other_one.clone())];
             prop_assert_eq!(&fact.labels[..], &expected[..]);
             prop_assert_eq!(&*fact.value, "1");
         }
+        let families = message::families(&encode(&registry.snapshot(), Format::Protobuf));
+        let fact = families.iter().find(|family| family.name() == "fact_info").expect("it is set");
+        prop_assert_eq!(message::labels(&fact.metric[0].label), [("one".to_owned(), one), ("other_one".to_owned(), other_one)]);
     }
 
     #[test]

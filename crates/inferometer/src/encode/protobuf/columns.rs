@@ -23,6 +23,9 @@ const HEAD: usize = 32;
 /// The longest labels of a series, as text: with what is added, a message's length stays below 2¹⁴ and a label's below 128.
 const LONGEST: usize = 120;
 
+/// [`field::FAMILY_METRIC`], length-delimited.
+const METRIC_TAG: u8 = 0x22;
+
 /// The longest value, tag and times included.
 const VALUE: usize = 32;
 
@@ -159,7 +162,7 @@ fn halves(text: &[u8], from: usize) -> [u128; 2] {
 fn marks(text: u128, byte: u8) -> u128 {
     const LOW: u128 = u128::from_le_bytes([0x01; 16]);
     const HIGH: u128 = u128::from_le_bytes([0x80; 16]);
-    let zero_where_equal = text ^ (LOW * byte as u128);
+    let zero_where_equal = text ^ (LOW * u128::from(byte));
     zero_where_equal.wrapping_sub(LOW) & !zero_where_equal & HIGH
 }
 
@@ -187,14 +190,14 @@ impl Protobuf<'_> {
         let (tail, tail_length) = self.tail(since);
         let text = labels.bytes();
         let ends = labels.ends(first, values.len());
-        // Two more for each label's length… see the top: three more a label, but for the commas between them.
+        // Three bytes more a label, but for the commas between them.
         let added = 2 * shape.labels.len() + 1 + tail_length;
         for (at, value) in values.iter().enumerate() {
             let (start, end) = (ends[at] as usize, ends[at + 1] as usize);
             if end - start <= LONGEST {
                 let room = self.page.room(LONGEST * 3 + HEAD + STEP + VALUE);
                 let length = end - start + added;
-                room[0] = (field::FAMILY_METRIC << 3 | wire::LENGTH_DELIMITED) as u8;
+                room[0] = METRIC_TAG;
                 let head = if length < 128 {
                     room[1] = byte(length);
                     2

@@ -61,18 +61,20 @@ impl Protobuf<'_> {
                 None if found.is_none() => continue,
                 None => count,
             };
-            let mut message = Vec::new();
-            wire::integer(&mut message, field::BUCKET_COUNT, cumulative);
-            wire::double(
-                &mut message,
-                field::BUCKET_BOUND,
-                bound.unwrap_or(f64::INFINITY),
-            );
+            let mut last = Vec::new();
             if let Some(found) = found {
                 let pairs = &self.gate.exemplar_pairs;
-                exemplar(&mut message, field::BUCKET_EXEMPLAR, pairs, found);
+                exemplar(&mut last, field::BUCKET_EXEMPLAR, pairs, found);
             }
-            wire::bytes(&mut self.value, field::BUCKET, &message);
+            let into = &mut self.value;
+            wire::tag(into, field::BUCKET, wire::LENGTH_DELIMITED);
+            wire::varint(
+                into,
+                1 + wire::varint_length(cumulative) + 1 + 8 + last.len() as u64,
+            );
+            wire::integer(into, field::BUCKET_COUNT, cumulative);
+            wire::double(into, field::BUCKET_BOUND, bound.unwrap_or(f64::INFINITY));
+            into.extend_from_slice(&last);
         }
     }
 

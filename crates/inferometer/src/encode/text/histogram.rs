@@ -4,10 +4,10 @@ use super::Text;
 use crate::{
     encode::{
         number::{INTEGER_ROOM, bound, float, integer},
-        page::{BLOCK, copy_blocks},
+        page::{BLOCK, array, copy_blocks},
     },
     reading::Reading,
-    snapshot::HistogramPoint,
+    snapshot::{Exemplar, HistogramPoint},
 };
 
 /// Room for the longest `le="…"} `: a float has 24 characters at most.
@@ -18,10 +18,17 @@ const TAIL: usize = 32;
 pub(super) struct Buckets {
     /// `name_bucket{`
     head: Vec<u8>,
-    /// `le="…"} ` for each bound and for `+Inf`, with the length of each.
-    tails: Vec<([u8; TAIL], usize)>,
+    /// For each bound and for `+Inf`.
+    tails: Vec<Tail>,
     /// What stands before `le` in the lines of the series under way, and a block's room.
     line: Vec<u8>,
+}
+
+/// What stands between a bucket line's labels and its count: `le="…"} `.
+#[derive(Debug)]
+struct Tail {
+    text: [u8; TAIL],
+    length: usize,
 }
 
 impl Buckets {
@@ -34,7 +41,10 @@ impl Buckets {
             let text = format!("le=\"{}\"}} ", bound(*value));
             let mut tail = [b' '; TAIL];
             tail[..text.len()].copy_from_slice(text.as_bytes());
-            self.tails.push((tail, text.len()));
+            self.tails.push(Tail {
+                text: tail,
+                length: text.len(),
+            });
         }
     }
 
@@ -55,25 +65,12 @@ impl Buckets {
 impl Text<'_> {
     pub(super) fn histogram(&mut self, reading: &Reading<'_>, point: &HistogramPoint) {
         let length = self.buckets.series(reading.labels);
-        let mut count = 0;
         // Without bounds of its own a histogram still has the bucket that holds everything.
-        let all = [point.count()];
-        let counts = if point.counts.is_empty() {
-            &all[..]
+        let count = if point.counts.is_empty() {
+            self.lines(length, &[point.count()], &point.exemplars)
         } else {
-            &point.counts[..]
+            self.lines(length, &point.counts, &point.exemplars)
         };
-        for (at, alone) in counts.iter().enumerate() {
-            count = alone.saturating_add(count);
-            let room = self.page.room(length + TAIL + INTEGER_ROOM + BLOCK);
-            copy_blocks(room, 0, &self.buckets.line, 0, length);
-            let (tail, tail_length) = &self.buckets.tails[at];
-            room[length..length + TAIL].copy_from_slice(tail);
-            let end = integer(room, length + tail_length, count);
-            self.page.wrote(end);
-            self.bucket_exemplar(point, at);
-            self.page.put(b"\n");
-        }
         if !self.open_metrics || self.has_countable_sum(point) {
             self.suffixed("_sum", reading.labels);
             float(&mut self.page, point.sum);
@@ -87,6 +84,40 @@ impl Text<'_> {
         }
     }
 
+    /// The lines of the buckets that hold so many each; returns how many all hold.
+    fn lines(&mut self, length: usize, counts: &[u64], exemplars: &[Option<Exemplar>]) -> u64 {
+        let mut total = 0_u64;
+        // Between lines without exemplars nothing else is written, so their room can be had at once.
+        let has_exemplars = self.open_metrics && !exemplars.is_empty();
+        let step = if has_exemplars { 1 } else { counts.len() };
+        for (at, counts) in (0..).step_by(step).zip(counts.chunks(step)) {
+            let need = counts.len() * (length + TAIL + INTEGER_ROOM + 1) + BLOCK;
+            let room = &mut self.page.room(need)[..need];
+            let mut rest = &mut *room;
+            for (alone, tail) in counts.iter().zip(&self.buckets.tails[at..]) {
+                total = alone.saturating_add(total);
+                copy_blocks(rest, &self.buckets.line, length);
+                rest = &mut rest[length..];
+                rest[..TAIL].copy_from_slice(&tail.text);
+                rest = &mut rest[tail.length..];
+                let number = array::<INTEGER_ROOM>(rest);
+                let length = integer(number, 0, total);
+                number[length % INTEGER_ROOM] = b'\n';
+                rest = &mut rest[length + 1..];
+            }
+            let written = need - rest.len();
+            if has_exemplars {
+                // In place of the line feed.
+                self.page.wrote(written - 1);
+                self.bucket_exemplar(exemplars.get(at), at);
+                self.page.put(b"\n");
+            } else {
+                self.page.wrote(written);
+            }
+        }
+        total
+    }
+
     /// Whether the sum is a counter, as OpenMetrics has it: neither NaN nor negative, and no bound is negative. `_count` goes with it.
     fn has_countable_sum(&mut self, point: &HistogramPoint) -> bool {
         if self.gate.bounds().first().is_some_and(|bound| *bound < 0.0) {
@@ -97,14 +128,12 @@ impl Text<'_> {
         countable
     }
 
-    fn bucket_exemplar(&mut self, point: &HistogramPoint, at: usize) {
-        let Some(Some(exemplar)) = point.exemplars.get(at).filter(|_| self.open_metrics) else {
-            return;
-        };
+    fn bucket_exemplar(&mut self, exemplar: Option<&Option<Exemplar>>, at: usize) {
         let bound = self.gate.bounds().get(at).copied();
-        if self
-            .gate
-            .admits_exemplar_of(exemplar, bound.unwrap_or(f64::INFINITY))
+        if let Some(Some(exemplar)) = exemplar
+            && self
+                .gate
+                .admits_exemplar_of(exemplar, bound.unwrap_or(f64::INFINITY))
         {
             self.exemplar(exemplar);
         }
