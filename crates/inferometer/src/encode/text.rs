@@ -187,9 +187,9 @@ impl Sink for Text<'_> {
                 rest = &mut rest[end - start..];
                 let tail = array::<INTEGER_ROOM>(rest);
                 tail[..2].copy_from_slice(b"} ");
-                let length = integer(tail, 2, *value);
-                tail[length % INTEGER_ROOM] = b'\n';
-                rest = &mut rest[length + 1..];
+                let tail_end = integer(tail, 2, *value);
+                tail[tail_end % INTEGER_ROOM] = b'\n';
+                rest = &mut rest[tail_end + 1..];
                 start = end;
             }
             let left = rest.len();

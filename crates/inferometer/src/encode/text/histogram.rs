@@ -101,9 +101,9 @@ impl Text<'_> {
                 rest[..TAIL].copy_from_slice(&tail.text);
                 rest = &mut rest[tail.length..];
                 let number = array::<INTEGER_ROOM>(rest);
-                let length = integer(number, 0, total);
-                number[length % INTEGER_ROOM] = b'\n';
-                rest = &mut rest[length + 1..];
+                let end = integer(number, 0, total);
+                number[end % INTEGER_ROOM] = b'\n';
+                rest = &mut rest[end + 1..];
             }
             let written = need - rest.len();
             if has_exemplars {
