@@ -336,7 +336,7 @@ pub struct ModelsArgs {
 Examples:
   inferometer catalogue                              every metric of every domain
   inferometer catalogue orchestrator | less -S
-  inferometer catalogue --format json | jq -r '.[].name'")]
+  inferometer catalogue --json | jq -r '.[].name'")]
 pub struct CatalogueArgs {
     /// The system whose metrics to list [default: all].
     #[arg(value_parser = domain_names())]
@@ -344,6 +344,9 @@ pub struct CatalogueArgs {
     /// How to print them.
     #[arg(long, value_enum, default_value_t)]
     pub format: CatalogueFormat,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
 }
 
 /// How `inferometer catalogue` prints.

@@ -120,6 +120,7 @@ fn the_catalogue_prints_a_table_and_json() {
             .starts_with("DOMAIN")
     );
     let json = inferometer(&["catalogue", "--format", "json"]);
+    assert_eq!(json.stdout, inferometer(&["catalogue", "--json"]).stdout);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     // The contract's own names, which others' dashboards rely on.
     for name in [

@@ -31,12 +31,12 @@ pub(crate) const MAX_SERIES: usize = 10_000;
 /// The longest value of an open label, in bytes; a longer one becomes [`OVERFLOW`].
 pub(crate) const MAX_VALUE_BYTES: usize = 1_024;
 
-/// One series of an open set.
+/// One series of an open set, or of a family whose labels are known only at run time.
 #[derive(Debug)]
 pub(crate) struct Series<C: Cell> {
     /// As written between the braces.
     labels: Box<str>,
-    cell: C,
+    pub(crate) cell: C,
     shape: Arc<C::Shape>,
     created: SystemTime,
     /// What the cell showed when it was last looked at for idleness, and when it last showed something else, in milliseconds.
@@ -96,7 +96,7 @@ pub(crate) struct Family<C: Cell> {
     closed: Box<[C]>,
     column: LabelColumn,
     /// The series of an open set.
-    open: Table<Series<C>>,
+    pub(crate) open: Table<Series<C>>,
     /// For each open label, the values that have a series, and how many. Locked before the table.
     values: RwLock<Vec<HashMap<Box<str>, usize>>>,
     mute: C,
@@ -150,6 +150,21 @@ impl<C: Cell> Family<C> {
         shape: C::Shape,
     ) -> Self {
         let size = label::size(L::LABELS);
+        Self::with_labels(descriptor, enabled, shape, L::LABELS, size)
+    }
+
+    /// A family that declares no labels and has no series of its own: whoever has it admits them to [`open`](Self::open).
+    pub(crate) fn unlabelled(descriptor: Arc<Descriptor>, enabled: bool, shape: C::Shape) -> Self {
+        Self::with_labels(descriptor, enabled, shape, &[], 0)
+    }
+
+    fn with_labels(
+        descriptor: Arc<Descriptor>,
+        enabled: bool,
+        shape: C::Shape,
+        specs: &'static [LabelSpec],
+        size: usize,
+    ) -> Self {
         let mute = C::mute(&shape);
         Self {
             own: Bookkeeping::new(descriptor.labels.len(), enabled),
@@ -159,7 +174,7 @@ impl<C: Cell> Family<C> {
                 vec![mute.clone(); size].into()
             },
             column: LabelColumn::new(size, |into, at| {
-                for (spec, text) in L::LABELS.iter().zip(label::combination(L::LABELS, at)) {
+                for (spec, text) in specs.iter().zip(label::combination(specs, at)) {
                     render(into, spec.name, text);
                 }
             }),
@@ -167,10 +182,10 @@ impl<C: Cell> Family<C> {
             enabled,
             created: SystemTime::now(),
             born: Instant::now(),
-            specs: L::LABELS,
+            specs,
             shape: shape.into(),
             open: Table::new(),
-            values: RwLock::new(L::LABELS.iter().map(|_| HashMap::new()).collect()),
+            values: RwLock::new(specs.iter().map(|_| HashMap::new()).collect()),
             mute,
         }
     }
@@ -283,6 +298,11 @@ impl<C: Cell> Family<C> {
         for (label, text) in self.descriptor.labels.iter().zip(texts) {
             render(&mut labels, &label.name, text);
         }
+        self.make_labelled(labels)
+    }
+
+    /// A new series, its labels rendered.
+    pub(crate) fn make_labelled(&self, labels: String) -> Series<C> {
         let cell = C::new(&self.shape);
         if let Some(slot) = cell.exemplar_slot() {
             self.own.exemplars.forget(slot);
@@ -366,16 +386,35 @@ impl<C: Cell> Family<C> {
 
     /// Removes the series of an open set that nobody has recorded to for `idle`, and nobody has a handle to.
     pub(crate) fn remove_idle(&self, idle: Duration, now: Instant, reader: &Reader<'_>) -> usize {
+        let gone = self.take_idle(idle, now, reader);
+        self.forget(&gone);
+        gone.len()
+    }
+
+    /// As [`remove_idle`](Self::remove_idle), for the caller to make room for their values.
+    pub(crate) fn take_idle(
+        &self,
+        idle: Duration,
+        now: Instant,
+        reader: &Reader<'_>,
+    ) -> Vec<Arc<Entry<Series<C>>>> {
         let now = self.millis(now);
         let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        let gone = self.open.sweep(|series| {
+        self.open.sweep(|series| {
             if series.cell.stirred(&self.shape, reader, &series.seen) {
                 series.stirred.store(now, Relaxed);
             }
             now.saturating_sub(series.stirred.load(Relaxed)) >= idle
-        });
-        self.forget(&gone);
-        gone.len()
+        })
+    }
+
+    /// Forgets the exemplars of series that are gone.
+    pub(crate) fn forget_exemplars(&self, gone: &[Arc<Entry<Series<C>>>]) {
+        for entry in gone {
+            if let Some(slot) = entry.value.cell.exemplar_slot() {
+                self.own.exemplars.forget(slot);
+            }
+        }
     }
 
     /// Makes room for the values of series that are gone.
@@ -383,11 +422,9 @@ impl<C: Cell> Family<C> {
         if gone.is_empty() {
             return;
         }
+        self.forget_exemplars(gone);
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
         for entry in gone {
-            if let Some(slot) = entry.value.cell.exemplar_slot() {
-                self.own.exemplars.forget(slot);
-            }
             let mut key = entry.key();
             for (spec, values) in self.specs.iter().zip(values.iter_mut()) {
                 let Some((number, rest)) = key.split_first_chunk::<4>() else {
@@ -414,11 +451,16 @@ impl<C: Cell> Family<C> {
         u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Hands every series to `sink`, closed ones by index, open ones by creation; returns how many.
-    pub(crate) fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64 {
+    /// Hands every series to `sink` under `descriptor`, closed ones by index, open ones by creation; returns how many.
+    pub(crate) fn collect(
+        &self,
+        descriptor: &Descriptor,
+        reader: &Reader<'_>,
+        sink: &mut dyn Sink,
+    ) -> u64 {
         /// Series that are summed together.
         const RUN: usize = 128;
-        sink.family(&self.descriptor);
+        sink.family(descriptor);
         let exemplars = self.own.exemplars.copy();
         let exemplars_of = |cell: &C| {
             let all = exemplars.as_ref()?;
@@ -437,7 +479,7 @@ impl<C: Cell> Family<C> {
             }
             for (at, cell) in cells.iter().enumerate() {
                 let mut place = Place {
-                    descriptor: &self.descriptor,
+                    descriptor,
                     reader,
                     labels: self.column.get(first + at),
                     created: self.created,
@@ -451,7 +493,7 @@ impl<C: Cell> Family<C> {
         for entry in self.open.walk(&pin) {
             let one = &entry.value;
             let mut place = Place {
-                descriptor: &self.descriptor,
+                descriptor,
                 reader,
                 labels: &one.labels,
                 created: one.created,
@@ -593,6 +635,20 @@ impl<C: Cell, L: LabelSet> Handle<C, L> {
 }
 
 impl<C: Cell> Handle<C, ()> {
+    /// The handle of a series that was found; a mute one where there is none.
+    pub(crate) fn found(family: Arc<Family<C>>, series: Option<Arc<Entry<Series<C>>>>) -> Self {
+        let cell = match &series {
+            Some(entry) => entry.value.cell.clone(),
+            None => family.mute.clone(),
+        };
+        Self {
+            cell,
+            family,
+            series,
+            labels: PhantomData,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn cell(&self) -> &C {
         &self.cell
@@ -613,7 +669,20 @@ pub(crate) struct Borrowed<'a, C: Cell> {
     _pin: Option<Pin>,
 }
 
-impl<C: Cell> Borrowed<'_, C> {
+impl<'a, C: Cell> Borrowed<'a, C> {
+    /// An entry of the table of `family`, found while `pin` held; the mute cell where nothing is recorded.
+    pub(crate) fn found(family: &'a Family<C>, found: Option<(Pin, C)>) -> Self {
+        let (pin, cell) = match found {
+            Some((pin, cell)) => (Some(pin), Found::Copied(cell)),
+            None => (None, Found::There(&family.mute)),
+        };
+        Self {
+            family,
+            cell,
+            _pin: pin,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn cell(&self) -> &C {
         &self.cell

@@ -115,6 +115,13 @@ fn same(left: &[u8], right: &[u8]) -> bool {
     left == right
 }
 
+/// The text that a key begins with, and what follows; `None` at its end. For keys that are texts only.
+pub(crate) fn split_text(key: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = key.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +165,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_key_of_texts_gives_them_back() {
+        let stored = bytes(&["a", "", "ü"]);
+        let (first, rest) = split_text(&stored).unwrap();
+        let (second, rest) = split_text(rest).unwrap();
+        let (third, rest) = split_text(rest).unwrap();
+        assert_eq!((first, second, third), ("a", "", "ü"));
+        assert_eq!(split_text(rest), None);
     }
 
     struct Set<'a>(&'a [&'a str]);

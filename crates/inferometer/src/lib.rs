@@ -52,6 +52,7 @@
 //! | labels, closed and open | [`LabelValue`], [`LabelSet`] |
 //! | sets and their attributes | [`MetricSet`] |
 //! | declaring, scraping | [`Registry`] |
+//! | families whose labels are known only at run time | [`dynamic`] |
 //! | a request's life, from arrival to outcome | [`lifecycle`] |
 //! | what is known of a metric without an instance | [`descriptors`], [`Descriptor`] |
 //!
@@ -61,6 +62,7 @@
 //! |---|---|---|---|
 //! | `inferometer_series` | gauge | `family` | a series appears or goes; a histogram's buckets count as one |
 //! | `inferometer_label_values_dropped_total` | counter | `family`, `label` | a value beyond the limit, or too long, becomes `other` |
+//! | `inferometer_labels_dropped_total` | counter | `family` | a [dynamic] family leaves a label out: its name isn't one, or one too many |
 //! | `inferometer_recordings_refused_total` | counter | `family` | a recording is refused: NaN, a negative amount, a hand-set value on a computed series |
 //! | `inferometer_scrape_failures_total` | counter | `family` | a series is left out because the code that computes it panicked |
 //! | `inferometer_exemplars_refused_total` | counter | `family` | an exemplar's labels are too long, or have a name that isn't one |
@@ -86,6 +88,7 @@ mod snapshot;
 mod sync;
 
 pub mod buckets;
+pub mod dynamic;
 pub mod lifecycle;
 
 pub use cell::set_thread_shards;

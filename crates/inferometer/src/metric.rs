@@ -41,19 +41,24 @@ mod histogram;
 mod info;
 mod state_set;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 pub use additive::{AdditiveGauge, AdditiveGaugeRef, InFlight};
 pub use counter::{Counter, CounterRef};
 pub use float_counter::{FloatCounter, FloatCounterRef};
+pub(crate) use gauge::GaugeCell;
 pub use gauge::{Gauge, GaugeRef, IntGauge, IntGaugeRef, IntTracking, Tracking};
 pub use histogram::{Histogram, HistogramRef, Timer};
+pub(crate) use histogram::{HistogramCell, HistogramShape};
 pub use info::Info;
 pub use state_set::{StateSet, StateSetRef};
 
 use crate::{
     cell::Reader,
-    descriptor::{Descriptor, Kind},
+    descriptor::{Descriptor, Kind, LabelBound},
     family::{Bookkeeping, Family, MAX_SERIES},
     label::LabelSet,
     reading::Sink,
@@ -73,17 +78,26 @@ pub trait Metric: Sized {
 
 /// What the registry keeps of a metric, its labels' type forgotten.
 pub(crate) trait Source: Send + Sync {
-    fn descriptor(&self) -> &Arc<Descriptor>;
+    /// What it is now: only what is declared at run time ever changes.
+    fn descriptor(&self) -> Arc<Descriptor>;
     fn own(&self) -> &Bookkeeping;
     /// Hands every series to `sink` and returns how many there were. One that can't be had is left out and counted.
     fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64;
+    /// Hands each label that may drop values, and how often it did, to `take`.
+    fn dropped(&self, take: &mut dyn FnMut(&str, u64)) {
+        let _ = take;
+    }
+    /// How often a label was left out; `None` where the labels are declared.
+    fn left_out(&self) -> Option<u64> {
+        None
+    }
     /// Removes what is idle, where the declaration says so.
     fn sweep(&self, now: Instant, reader: &Reader<'_>);
 }
 
 impl<C: Cell> Source for Family<C> {
-    fn descriptor(&self) -> &Arc<Descriptor> {
-        &self.descriptor
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
     }
 
     fn own(&self) -> &Bookkeeping {
@@ -91,7 +105,15 @@ impl<C: Cell> Source for Family<C> {
     }
 
     fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64 {
-        Self::collect(self, reader, sink)
+        Self::collect(self, &self.descriptor, reader, sink)
+    }
+
+    fn dropped(&self, take: &mut dyn FnMut(&str, u64)) {
+        for (label, count) in self.descriptor.labels.iter().zip(&self.own.dropped) {
+            if matches!(label.bound, LabelBound::Open(_)) {
+                take(&label.name, count.load(Relaxed));
+            }
+        }
     }
 
     fn sweep(&self, now: Instant, reader: &Reader<'_>) {

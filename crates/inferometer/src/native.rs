@@ -39,9 +39,13 @@ pub(crate) const MAX_SCHEMA: i8 = 8;
 /// # assert_ne!(FINE, NativeBuckets::new());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct NativeBuckets {
+    /// See [`schema`](Self::schema). Serialised under this name, as the others are under theirs.
     pub(crate) schema: i8,
+    /// See [`zero_threshold`](Self::zero_threshold).
     pub(crate) zero_threshold: f64,
+    /// See [`max_buckets`](Self::max_buckets).
     pub(crate) max_buckets: u16,
 }
 

@@ -14,6 +14,7 @@ use crate::{
 
 const SERIES: &str = "inferometer_series";
 const DROPPED: &str = "inferometer_label_values_dropped_total";
+const LEFT_OUT: &str = "inferometer_labels_dropped_total";
 const REFUSED: &str = "inferometer_recordings_refused_total";
 const FAILURES: &str = "inferometer_scrape_failures_total";
 const UNWRITTEN: &str = "inferometer_unwritten_samples_total";
@@ -45,7 +46,7 @@ fn descriptor(name: &str, kind: Kind, help: &'static str, labels: &[&'static str
 }
 
 /// The descriptors of the registry's own metrics.
-pub(crate) fn descriptors() -> [Descriptor; 6] {
+pub(crate) fn descriptors() -> [Descriptor; 7] {
     [
         descriptor(
             SERIES,
@@ -58,6 +59,12 @@ pub(crate) fn descriptors() -> [Descriptor; 6] {
             Kind::Counter,
             "Times that a value of a label became `other`, because the label or the family was at its limit, or the value too long.",
             &["family", "label"],
+        ),
+        descriptor(
+            LEFT_OUT,
+            Kind::Counter,
+            "Times that a label was left out of a family whose labels are known at run time: its name isn't one, or one too many.",
+            &["family"],
         ),
         descriptor(
             REFUSED,
@@ -96,31 +103,30 @@ pub(crate) fn collect(
     let [
         of_series,
         of_dropped,
+        of_left_out,
         of_refused,
         of_failures,
         of_exemplars,
         of_unwritten,
     ] = descriptors();
+    let descriptors: Vec<_> = sources.iter().map(|source| source.descriptor()).collect();
     let all = || {
-        sources
+        descriptors
             .iter()
-            .map(|source| (source.descriptor(), source.own()))
+            .zip(sources.iter().map(|source| source.own()))
     };
     sink.family(&of_series);
     for ((descriptor, _), series) in all().zip(series) {
         sample(sink, &descriptor.name, None, *series);
     }
     sink.family(&of_dropped);
-    for (descriptor, own) in all() {
-        for (label, count) in descriptor.labels.iter().zip(&own.dropped) {
-            if matches!(label.bound, LabelBound::Open(_)) && descriptor.kind != Kind::Info {
-                sample(
-                    sink,
-                    &descriptor.name,
-                    Some(&label.name),
-                    count.load(Relaxed),
-                );
-            }
+    for (descriptor, source) in descriptors.iter().zip(sources) {
+        source.dropped(&mut |label, count| sample(sink, &descriptor.name, Some(label), count));
+    }
+    sink.family(&of_left_out);
+    for (descriptor, source) in descriptors.iter().zip(sources) {
+        if let Some(count) = source.left_out() {
+            sample(sink, &descriptor.name, None, count);
         }
     }
     sink.family(&of_refused);

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -17,6 +17,7 @@ use crate::{
     metric::Source,
     own,
     reading::Sink,
+    rules,
     set::{MetricSet, descriptors},
     snapshot::Snapshot,
 };
@@ -100,27 +101,11 @@ impl Registry {
     /// Names the metric and the rule it breaks: see [`Rule`](crate::Rule).
     pub fn register<S: MetricSet>(&self) -> Result<S, RegisterError> {
         let described = descriptors::<S>();
-        let mut declared = self
-            .inner
-            .declared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut declared = self.declared();
         let mut fresh: HashMap<String, String> = HashMap::new();
         for descriptor in &described {
-            crate::rules::check(descriptor)?;
-            for wire in descriptor.wire_names() {
-                let known = declared.wire_names.get(&wire).or_else(|| fresh.get(&wire));
-                if let Some(owner) = known {
-                    return Err(RegisterError::collision(&descriptor.name, &wire, owner));
-                }
-                if own::is_own(&wire) {
-                    return Err(RegisterError::collision(
-                        &descriptor.name,
-                        &wire,
-                        "the registry",
-                    ));
-                }
-            }
+            rules::check(descriptor)?;
+            declared.check_names(descriptor, |wire| fresh.get(wire).map(String::as_str))?;
             for wire in descriptor.wire_names() {
                 fresh.insert(wire, descriptor.name.clone());
             }
@@ -134,14 +119,44 @@ impl Registry {
                 sources: &mut sources,
             },
         );
-        let made = sources.iter().map(|source| source.descriptor().as_ref());
-        if !made.clone().eq(&described) {
-            let made: Vec<_> = made.cloned().collect();
+        let made: Vec<_> = sources
+            .iter()
+            .map(|source| source.descriptor().as_ref().clone())
+            .collect();
+        if made != described {
             return Err(RegisterError::unsteady(&described, &made));
         }
         declared.sources.extend(sources);
         declared.wire_names.extend(fresh);
         Ok(set)
+    }
+
+    /// Declares one metric, which `make` makes when it is told whether the registry records.
+    pub(crate) fn declare<S: Source + 'static>(
+        &self,
+        descriptor: Descriptor,
+        make: impl FnOnce(Descriptor, bool) -> S,
+    ) -> Result<Arc<S>, RegisterError> {
+        rules::check_dynamic(&descriptor)?;
+        let mut declared = self.declared();
+        declared.check_names(&descriptor, |_| None)?;
+        declared.take_names(&descriptor);
+        let source = Arc::new(make(descriptor, self.inner.enabled));
+        declared.sources.push(Arc::<S>::clone(&source) as _);
+        Ok(source)
+    }
+
+    /// Gives the metric that is declared as `from` the names of `to` instead.
+    pub(crate) fn rename(&self, from: &Descriptor, to: &Descriptor) -> Result<(), RegisterError> {
+        rules::check_dynamic(to)?;
+        let mut declared = self.declared();
+        declared.drop_names(from);
+        if let Err(refused) = declared.check_names(to, |_| None) {
+            declared.take_names(from);
+            return Err(refused);
+        }
+        declared.take_names(to);
+        Ok(())
     }
 
     /// The descriptors of everything registered, in declared order, the registry's own last.
@@ -200,12 +215,44 @@ impl Registry {
     }
 
     fn sources(&self) -> Vec<Arc<dyn Source>> {
+        self.declared().sources.clone()
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Declared> {
         self.inner
             .declared
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .sources
-            .clone()
+    }
+}
+
+impl Declared {
+    /// Whether a metric's names on the wire are free here, with the registry itself, and with `elsewhere`.
+    fn check_names<'a>(
+        &'a self,
+        descriptor: &Descriptor,
+        elsewhere: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<(), RegisterError> {
+        for wire in descriptor.wire_names() {
+            let own = || own::is_own(&wire).then_some("the registry");
+            let known = self.wire_names.get(&wire).map(String::as_str);
+            if let Some(owner) = known.or_else(|| elsewhere(&wire)).or_else(own) {
+                return Err(RegisterError::collision(&descriptor.name, &wire, owner));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_names(&mut self, descriptor: &Descriptor) {
+        for wire in descriptor.wire_names() {
+            self.wire_names.insert(wire, descriptor.name.clone());
+        }
+    }
+
+    fn drop_names(&mut self, descriptor: &Descriptor) {
+        for wire in descriptor.wire_names() {
+            self.wire_names.remove(&wire);
+        }
     }
 }
 

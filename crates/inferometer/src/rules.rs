@@ -21,6 +21,11 @@ pub(crate) fn is_label_name(name: &str) -> bool {
     is_name(name)
 }
 
+/// Whether the formats use a label of this name themselves, for this kind.
+pub(crate) fn is_reserved_label(kind: Kind, name: &str) -> bool {
+    name.starts_with("__") || (kind == Kind::Histogram && name == "le")
+}
+
 /// Checks a descriptor alone; names taken by others are the registry's business.
 pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
     let refuse = |rule| Err(RegisterError::new(&descriptor.name, rule));
@@ -45,8 +50,7 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
     let mut combinations = 1_usize;
     for label in &descriptor.labels {
         let name = &*label.name;
-        let reserved = name.starts_with("__")
-            || (descriptor.kind == Kind::Histogram && name == "le")
+        let reserved = is_reserved_label(descriptor.kind, name)
             || (descriptor.kind != Kind::StateSet && name == descriptor.name);
         if !is_name(name) || reserved {
             return refuse(Rule::LabelName(name.into()));
@@ -69,18 +73,38 @@ pub(crate) fn check(descriptor: &Descriptor) -> Result<(), RegisterError> {
             max_series,
         });
     }
+    check_distribution(
+        descriptor,
+        "say `#[metric(buckets = …)]` or `#[metric(native)]`",
+    )
+}
+
+/// Checks what is declared at run time, whose name is another's choice: it may have colons and any ending.
+pub(crate) fn check_dynamic(descriptor: &Descriptor) -> Result<(), RegisterError> {
+    let refuse = |rule| Err(RegisterError::new(&descriptor.name, rule));
+    if !is_name(&descriptor.name.replace(':', "_")) {
+        return refuse(Rule::MetricName);
+    }
+    if descriptor.help.trim().is_empty() {
+        return refuse(Rule::Help);
+    }
+    check_distribution(descriptor, "name bounds, or make them native")
+}
+
+fn check_distribution(descriptor: &Descriptor, missing: &str) -> Result<(), RegisterError> {
     if descriptor.kind == Kind::Histogram {
-        check_buckets(descriptor).or_else(|fault| refuse(Rule::Buckets(fault)))?;
+        check_buckets(descriptor, missing)
+            .map_err(|fault| RegisterError::new(&descriptor.name, Rule::Buckets(fault)))?;
     }
     Ok(())
 }
 
-fn check_buckets(descriptor: &Descriptor) -> Result<(), String> {
+fn check_buckets(descriptor: &Descriptor, missing: &str) -> Result<(), String> {
     let bounds = &descriptor.buckets;
     if let Some(native) = &descriptor.native {
         native.check()?;
     } else if bounds.is_empty() {
-        return Err("are missing; say `#[metric(buckets = …)]` or `#[metric(native)]`".into());
+        return Err(format!("are missing; {missing}"));
     }
     if bounds.len() > Buckets::MOST_BOUNDS {
         let most = Buckets::MOST_BOUNDS;

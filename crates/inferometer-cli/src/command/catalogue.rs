@@ -22,9 +22,10 @@ pub fn run(args: &CatalogueArgs) -> anyhow::Result<()> {
             .is_none_or(|name| name == domain.name)
     });
     let entries: Vec<Entry<'_>> = domains.iter().flat_map(entries).collect();
-    let text = match args.format {
-        CatalogueFormat::Table => table(&entries),
-        CatalogueFormat::Json => serde_json::to_string_pretty(&entries)? + "\n",
+    let text = if args.json || args.format == CatalogueFormat::Json {
+        serde_json::to_string_pretty(&entries)? + "\n"
+    } else {
+        table(&entries)
     };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
@@ -33,55 +34,19 @@ pub fn run(args: &CatalogueArgs) -> anyhow::Result<()> {
     }
 }
 
-/// A metric, as the JSON shows it.
+/// A metric, as the JSON shows it: the domain, and the keys of [`Descriptor`].
 #[derive(Debug, Serialize)]
 struct Entry<'a> {
     domain: &'static str,
-    name: &'a str,
-    kind: &'static str,
-    unit: Option<&'a str>,
-    help: &'a str,
-    labels: Vec<Label<'a>>,
-    /// Upper bounds, `+Inf` left out; empty for what is no histogram.
-    buckets: &'a [f64],
-}
-
-/// A label with its bound: a closed list of values, or a limit beyond which values become `other`.
-#[derive(Debug, Serialize)]
-struct Label<'a> {
-    name: &'a str,
-    values: Option<&'a [&'a str]>,
-    limit: Option<usize>,
+    #[serde(flatten)]
+    metric: &'a Descriptor,
 }
 
 fn entries(domain: &Domain) -> impl Iterator<Item = Entry<'_>> {
-    domain
-        .descriptors
-        .iter()
-        .map(|descriptor| entry(domain.name, descriptor))
-}
-
-fn entry<'a>(domain: &'static str, descriptor: &'a Descriptor) -> Entry<'a> {
-    let labels = descriptor.labels.iter().map(|label| {
-        let (values, limit) = match label.bound {
-            LabelBound::Closed(values) => (Some(values), None),
-            LabelBound::Open(limit) => (None, Some(limit)),
-        };
-        Label {
-            name: &label.name,
-            values,
-            limit,
-        }
-    });
-    Entry {
-        domain,
-        name: &descriptor.name,
-        kind: descriptor.kind.as_str(),
-        unit: descriptor.unit.as_deref(),
-        help: &descriptor.help,
-        labels: labels.collect(),
-        buckets: &descriptor.buckets,
-    }
+    domain.descriptors.iter().map(|metric| Entry {
+        domain: domain.name,
+        metric,
+    })
 }
 
 const HEADINGS: [&str; 7] = [
@@ -119,34 +84,44 @@ fn row(entry: &Entry<'_>) -> [String; 7] {
             text
         }
     };
-    let labels = entry
-        .labels
-        .iter()
-        .map(|label| match (label.values, label.limit) {
-            (Some(values), _) => format!("{}={{{}}}", label.name, values.join("|")),
-            (None, limit) => format!("{}≤{}", label.name, limit.unwrap_or(0)),
-        });
-    let buckets = match entry.buckets {
+    let metric = entry.metric;
+    let labels = metric.labels.iter().map(|label| match label.bound {
+        LabelBound::Closed(values) => format!("{}={{{}}}", label.name, values.join("|")),
+        LabelBound::Open(limit) => format!("{}≤{limit}", label.name),
+    });
+    let buckets = match &metric.buckets[..] {
         [] => String::new(),
         [only] => format!("1: {only}"),
-        [first, .., last] => format!("{}: {first}…{last}", entry.buckets.len()),
+        [first, .., last] => format!("{}: {first}…{last}", metric.buckets.len()),
     };
     [
         entry.domain.to_owned(),
-        entry.name.to_owned(),
-        entry.kind.to_owned(),
-        dash(entry.unit.unwrap_or_default().to_owned()),
+        metric.name.clone(),
+        metric.kind.as_str().to_owned(),
+        dash(metric.unit.as_deref().unwrap_or_default().to_owned()),
         dash(labels.collect::<Vec<_>>().join(" ")),
         dash(buckets),
-        entry.help.to_owned(),
+        metric.help.clone().into_owned(),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
+
+    /// What whoever reads the JSON relies on.
+    const KEYS: [&str; 10] = [
+        "domain",
+        "name",
+        "kind",
+        "unit",
+        "help",
+        "labels",
+        "buckets",
+        "native",
+        "max_series",
+        "idle_seconds",
+    ];
 
     #[test]
     fn every_metric_is_a_line_and_an_object() {
@@ -172,6 +147,24 @@ mod tests {
         assert_eq!(text.lines().count(), names.len() + 1);
 
         let json = serde_json::to_value(&entries).unwrap();
+        for entry in json.as_array().unwrap() {
+            let keys: Vec<&str> = entry
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            let mut expected = KEYS.to_vec();
+            // A JSON object's keys have no order here; what is printed has the order of the fields.
+            expected.sort_unstable();
+            assert_eq!(keys, expected);
+        }
+        let printed = serde_json::to_string(&entries[0]).unwrap();
+        let places: Vec<_> = KEYS
+            .map(|key| printed.find(&format!("\"{key}\":")))
+            .to_vec();
+        assert!(places.is_sorted() && places[0].is_some(), "{printed}");
+
         let stage = json
             .as_array()
             .unwrap()
@@ -180,7 +173,7 @@ mod tests {
             .find(|label| label["name"] == "stage")
             .unwrap();
         assert!(
-            stage["limit"] == Value::Null
+            stage.get("limit").is_none()
                 && stage["values"]
                     .as_array()
                     .unwrap()

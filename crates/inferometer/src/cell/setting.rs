@@ -4,7 +4,8 @@ use crate::sync::{Acquire, AtomicU8, AtomicU64, Relaxed, Release};
 
 /// 64 bits that one thread sets for all to see, or that are absent.
 ///
-/// **Consistency.** The last set wins. A set and a clear at the same time may come in either order.
+/// **Consistency.** The last set wins. A set and a clear at the same time may come in either order. While it is absent its bits are 0, but for
+/// those of a recording that a clear has overtaken: nobody reads them, only an update may begin from them.
 #[derive(Debug)]
 pub(crate) struct Setting {
     bits: AtomicU64,
@@ -17,6 +18,8 @@ const CLOSED: u8 = 2;
 const MUTE: u8 = 3;
 /// Present, and not set since it was last asked whether it was.
 const UNTOUCHED: u8 = 4;
+/// On its way to absent: what is recorded now comes before.
+const CLEARING: u8 = 5;
 
 impl Setting {
     pub(crate) fn absent() -> Self {
@@ -50,7 +53,7 @@ impl Setting {
     fn set_first(&self, bits: u64) -> bool {
         match self.state.load(Relaxed) {
             CLOSED => return false,
-            MUTE => return true,
+            MUTE | CLEARING => return true,
             _ => {}
         }
         self.bits.store(bits, Relaxed);
@@ -58,9 +61,34 @@ impl Setting {
         true
     }
 
+    /// Changes it in one step, from 0 where it is absent; `false` when it is [closed](Self::close).
+    #[inline]
+    pub(crate) fn update(&self, change: impl Fn(u64) -> u64) -> bool {
+        let state = self.state.load(Relaxed);
+        match state {
+            CLOSED => return false,
+            MUTE | CLEARING => return true,
+            _ => {}
+        }
+        let mut seen = self.bits.load(Relaxed);
+        while let Err(now) = self
+            .bits
+            .compare_exchange_weak(seen, change(seen), Relaxed, Relaxed)
+        {
+            seen = now;
+        }
+        if state != PRESENT {
+            self.turn(&[ABSENT, UNTOUCHED], PRESENT);
+        }
+        true
+    }
+
     /// Makes it absent.
     pub(crate) fn clear(&self) {
-        self.turn(&[PRESENT, UNTOUCHED], ABSENT);
+        if self.turn(&[PRESENT, UNTOUCHED], CLEARING) {
+            self.bits.store(0, Relaxed);
+            self.turn(&[CLEARING], ABSENT);
+        }
     }
 
     /// Whether it was set since the last time this was asked, or is closed.
@@ -86,6 +114,7 @@ impl Setting {
 
     /// Absent, and to be set again.
     pub(crate) fn open(&self) {
+        self.bits.store(0, Relaxed);
         self.turn(&[CLOSED], ABSENT);
     }
 

@@ -40,11 +40,11 @@ use crate::{
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Counter<L: LabelSet = ()>(Handle<Count, L>);
+pub struct Counter<L: LabelSet = ()>(pub(crate) Handle<Count, L>);
 
 /// One series of a [`Counter`], found for a recording or two.
 #[derive(Debug)]
-pub struct CounterRef<'a>(Borrowed<'a, Count>);
+pub struct CounterRef<'a>(pub(crate) Borrowed<'a, Count>);
 
 finding!(Counter, CounterRef);
 

@@ -45,11 +45,11 @@ use crate::{
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct FloatCounter<L: LabelSet = ()>(Handle<Sum, L>);
+pub struct FloatCounter<L: LabelSet = ()>(pub(crate) Handle<Sum, L>);
 
 /// One series of a [`FloatCounter`], found for a recording or two.
 #[derive(Debug)]
-pub struct FloatCounterRef<'a>(Borrowed<'a, Sum>);
+pub struct FloatCounterRef<'a>(pub(crate) Borrowed<'a, Sum>);
 
 finding!(FloatCounter, FloatCounterRef);
 

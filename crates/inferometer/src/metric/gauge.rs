@@ -25,6 +25,7 @@ type Callback<N> = Arc<dyn Fn() -> Option<N> + Send + Sync>;
 pub(crate) trait Number: Copy + std::fmt::Debug + Send + Sync + 'static {
     fn to_bits(self) -> u64;
     fn from_bits(bits: u64) -> Self;
+    fn plus(self, other: Self) -> Self;
     fn value<'a>(self) -> Value<'a>;
 }
 
@@ -35,6 +36,10 @@ impl Number for f64 {
 
     fn from_bits(bits: u64) -> Self {
         Self::from_bits(bits)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self + other
     }
 
     fn value<'a>(self) -> Value<'a> {
@@ -49,6 +54,10 @@ impl Number for i64 {
 
     fn from_bits(bits: u64) -> Self {
         bits.cast_signed()
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self.saturating_add(other)
     }
 
     fn value<'a>(self) -> Value<'a> {
@@ -167,11 +176,11 @@ impl<N: Number> Cell for Arc<GaugeCell<N>> {
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Gauge<L: LabelSet = ()>(Handle<Arc<GaugeCell<f64>>, L>);
+pub struct Gauge<L: LabelSet = ()>(pub(crate) Handle<Arc<GaugeCell<f64>>, L>);
 
 /// One series of a [`Gauge`], found for a recording or two.
 #[derive(Debug)]
-pub struct GaugeRef<'a>(Borrowed<'a, Arc<GaugeCell<f64>>>);
+pub struct GaugeRef<'a>(pub(crate) Borrowed<'a, Arc<GaugeCell<f64>>>);
 
 /// Keeps a series computed; dropped, it makes the series absent and settable again.
 ///
@@ -273,6 +282,19 @@ macro_rules! gauge {
             #[inline(always)]
             pub fn set(&self, value: $number) {
                 if !self.0.cell().value.set(Number::to_bits(value)) {
+                    self.0.family().own.refuse();
+                }
+            }
+
+            /// Adds `amount`, which may be negative, in one step; an absent series begins at 0.
+            ///
+            /// Additions and settings of several threads happen one after another, in some order, and none is lost. It is one atomic for all
+            /// threads: what only rises and falls is cheaper as an [`AdditiveGauge`](crate::AdditiveGauge). An addition after a
+            /// [`clear`](Self::clear) that met a recording of another thread may begin from that recording's value.
+            #[inline]
+            pub fn add(&self, amount: $number) {
+                let change = |bits| <$number as Number>::from_bits(bits).plus(amount);
+                if !self.0.cell().value.update(|bits| Number::to_bits(change(bits))) {
                     self.0.family().own.refuse();
                 }
             }

@@ -60,11 +60,11 @@ use crate::{
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Histogram<L: LabelSet = ()>(Handle<HistogramCell, L>);
+pub struct Histogram<L: LabelSet = ()>(pub(crate) Handle<HistogramCell, L>);
 
 /// One series of a [`Histogram`], found for a recording or two.
 #[derive(Debug)]
-pub struct HistogramRef<'a>(Borrowed<'a, HistogramCell>);
+pub struct HistogramRef<'a>(pub(crate) Borrowed<'a, HistogramCell>);
 
 /// Observes the seconds from its start when it is dropped.
 #[derive(Debug)]
@@ -85,6 +85,15 @@ impl Drop for Timer {
 pub(crate) struct HistogramShape {
     bounds: Bounds,
     native: Option<NativeBuckets>,
+}
+
+impl HistogramShape {
+    pub(crate) fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            bounds: Bounds::new(&descriptor.buckets),
+            native: descriptor.native,
+        }
+    }
 }
 
 /// The memory of one histogram.
@@ -193,10 +202,7 @@ impl<L: LabelSet> Metric for Histogram<L> {
     }
 
     fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let shape = HistogramShape {
-            bounds: Bounds::new(&descriptor.buckets),
-            native: descriptor.native,
-        };
+        let shape = HistogramShape::of(&descriptor);
         let family = Family::new::<L>(descriptor.into(), registrar.enabled(), shape);
         Self(Handle::new(registrar.add(Arc::new(family))))
     }

@@ -109,8 +109,8 @@ impl<L: LabelSet> Metric for Info<L> {
 }
 
 impl Source for Facts {
-    fn descriptor(&self) -> &Arc<Descriptor> {
-        &self.descriptor
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
     }
 
     fn own(&self) -> &Bookkeeping {

@@ -586,7 +586,7 @@ fn descriptors_without_an_instance_equal_those_of_the_registry() {
     assert_eq!(registered[..described.len()], described);
     assert_eq!(
         registered.len(),
-        described.len() + 6,
+        described.len() + 7,
         "the registry's own come last"
     );
     let snapshot = registry.snapshot();

@@ -181,6 +181,7 @@ fn an_empty_registry_prints_the_metadata_of_its_own_metrics() {
         [
             "# TYPE inferometer_series gauge",
             "# TYPE inferometer_label_values_dropped counter",
+            "# TYPE inferometer_labels_dropped counter",
             "# TYPE inferometer_recordings_refused counter",
             "# TYPE inferometer_scrape_failures counter",
             "# TYPE inferometer_exemplars_refused counter",

@@ -8,6 +8,7 @@ mod concurrency;
 mod declaring;
 mod derives;
 mod disabled;
+mod dynamic;
 mod exemplars;
 mod formats;
 mod hostile;

@@ -327,7 +327,7 @@ fn a_callback_may_record_and_scrape() {
     });
     assert_eq!(
         page::value(&registry.encode_text(), "level", &[("slot", "1")]),
-        Some(13.0)
+        Some(14.0)
     );
     assert_eq!(set.counts.get(), 1);
 }
