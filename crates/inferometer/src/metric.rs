@@ -78,7 +78,7 @@ pub(crate) trait Source: Send + Sync {
     /// Hands every series to `sink` and returns how many there were. One that can't be had is left out and counted.
     fn collect(&self, reader: &Reader<'_>, sink: &mut dyn Sink) -> u64;
     /// Removes what is idle, where the declaration says so.
-    fn sweep(&self, now: Instant, reader: &Reader<'_>);
+    fn sweep(&self, now: Instant);
 }
 
 impl<C: Cell> Source for Family<C> {
@@ -94,9 +94,9 @@ impl<C: Cell> Source for Family<C> {
         Self::collect(self, reader, sink)
     }
 
-    fn sweep(&self, now: Instant, reader: &Reader<'_>) {
+    fn sweep(&self, now: Instant) {
         if let Some(idle) = self.descriptor.idle {
-            self.remove_idle(idle, now, reader);
+            self.remove_idle(idle, now);
         }
     }
 }
