@@ -16,7 +16,7 @@
 //! | all lanes; giving out slots and taking them back; sums | `bank` |
 //! | which lane this thread has | `thread` |
 //! | when memory that others may be reading can go | `grace`, `barrier` |
-//! | label keys to series, read with loads only | `table` |
+//! | label keys to series, read with loads only | `table`, `witness` |
 //! | what kinds of metric make of words | `number`, `buckets`, `exponential`, `setting` |
 //!
 //! **Consistency.** A word has one writer, and a reader's later load never sees an older value. All sums are taken in one fixed
@@ -35,12 +35,16 @@ mod number;
 mod setting;
 mod table;
 mod thread;
+mod witness;
+
+#[cfg(all(test, loom))]
+mod models;
 
 pub(crate) use bank::{Reader, Slot};
 pub(crate) use buckets::{Bounds, Buckets};
 pub(crate) use exponential::Exponential;
 pub(crate) use number::{Count, Level, Sum};
 pub(crate) use setting::Setting;
-pub(crate) use table::{Entry, Table};
+pub(crate) use table::{Kept, Located, Table};
 pub use thread::set_thread_shards;
 pub(crate) use thread::{Pin, pin, reader};

@@ -46,7 +46,7 @@ use std::{
 };
 
 use crate::{
-    cell::{self, Count, Sum},
+    cell::{Count, Sum},
     descriptor::{Descriptor, Kind},
     error::RegisterError,
     family::{Handle, MAX_SERIES},
@@ -227,7 +227,7 @@ macro_rules! families {
             ///
             /// A series goes in the second call that finds it idle, so that no recording is lost that comes between.
             pub fn remove_idle(&self, idle: Duration) -> usize {
-                self.group.remove_idle(idle, Instant::now(), &cell::reader())
+                self.group.remove_idle(idle, Instant::now())
             }
 
             /// What is known of the family by now, the labels seen so far included.

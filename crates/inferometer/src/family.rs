@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    cell::{self, Entry, Pin, Reader, Table},
+    cell::{self, Kept, Located, Pin, Reader, Table},
     descriptor::{Descriptor, LabelBound, LabelDescriptor},
     encode::escape_label_value,
     exemplars::Exemplars,
@@ -108,6 +108,17 @@ enum Fate {
     Known,
     Fresh,
     Dropped,
+}
+
+/// The values as text. Their own code runs here, before a lock is taken: it may record, too.
+fn texts<L: LabelSet>(labels: &L) -> Vec<String> {
+    let mut texts = Vec::with_capacity(L::LABELS.len());
+    labels.visit(&mut |value: &dyn AnyLabelValue| {
+        let mut whole = String::new();
+        value.text(&mut |text| whole.push_str(text));
+        texts.push(whole);
+    });
+    texts
 }
 
 /// The series that a set of values goes to, and what became of each value.
@@ -218,7 +229,7 @@ impl<C: Cell> Family<C> {
     }
 
     /// As [`find`](Self::find), to keep.
-    fn keep<L: LabelSet>(&self, labels: &L) -> Option<Arc<Entry<Series<C>>>> {
+    fn keep<L: LabelSet>(&self, labels: &L) -> Option<Kept<Series<C>>> {
         if !self.enabled {
             return None;
         }
@@ -227,25 +238,18 @@ impl<C: Cell> Family<C> {
             Some(entry) => entry,
             None => self.admit(&pin, labels),
         };
-        Some(Table::keep(entry))
+        Some(entry.keep())
     }
 
     /// The series of values that have none, within the limits.
     #[cold]
     #[inline(never)]
-    fn admit<'a, L: LabelSet>(&'a self, pin: &'a Pin, labels: &L) -> &'a Entry<Series<C>> {
-        // The values' own code runs before a lock is taken.
-        let mut texts = Vec::with_capacity(L::LABELS.len());
-        labels.visit(&mut |value: &dyn AnyLabelValue| {
-            let mut whole = String::new();
-            value.text(&mut |text| whole.push_str(text));
-            texts.push(whole);
-        });
-        self.admit_texts(pin, &texts)
+    fn admit<'a, L: LabelSet>(&'a self, pin: &'a Pin, labels: &L) -> Located<'a, Series<C>> {
+        self.admit_texts(pin, &texts(labels))
     }
 
     /// A flood of values beyond the limits takes no more than a reader's lock.
-    fn admit_texts<'a>(&'a self, pin: &'a Pin, texts: &[String]) -> &'a Entry<Series<C>> {
+    fn admit_texts<'a>(&'a self, pin: &'a Pin, texts: &[String]) -> Located<'a, Series<C>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let place = self.destination(&values, texts);
         if let Some(entry) = self.open.find(pin, &self.key(&place.texts)) {
@@ -379,37 +383,36 @@ impl<C: Cell> Family<C> {
 
     /// Removes a series of an open set.
     fn remove<L: LabelSet>(&self, labels: &L) -> bool {
-        let removed = self.open.remove(&Values(labels));
+        let texts = texts(labels);
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        let removed = self.open.remove(&self.key(&texts));
         self.forget(removed.as_slice());
         removed.is_some()
     }
 
     /// Removes the series of an open set that nobody has recorded to for `idle`, and nobody has a handle to.
-    pub(crate) fn remove_idle(&self, idle: Duration, now: Instant, reader: &Reader<'_>) -> usize {
-        let gone = self.take_idle(idle, now, reader);
+    pub(crate) fn remove_idle(&self, idle: Duration, now: Instant) -> usize {
+        let gone = self.take_idle(idle, now);
         self.forget(&gone);
         gone.len()
     }
 
     /// As [`remove_idle`](Self::remove_idle), for the caller to make room for their values.
-    pub(crate) fn take_idle(
-        &self,
-        idle: Duration,
-        now: Instant,
-        reader: &Reader<'_>,
-    ) -> Vec<Arc<Entry<Series<C>>>> {
+    pub(crate) fn take_idle(&self, idle: Duration, now: Instant) -> Vec<Kept<Series<C>>> {
         let now = self.millis(now);
         let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        self.open.sweep(|series| {
+        self.open.sweep(|series, reader| {
             if series.cell.stirred(&self.shape, reader, &series.seen) {
+                // Never idle, however short the time: what was recorded since the last look is lost otherwise.
                 series.stirred.store(now, Relaxed);
+                return false;
             }
             now.saturating_sub(series.stirred.load(Relaxed)) >= idle
         })
     }
 
     /// Forgets the exemplars of series that are gone.
-    pub(crate) fn forget_exemplars(&self, gone: &[Arc<Entry<Series<C>>>]) {
+    pub(crate) fn forget_exemplars(&self, gone: &[Kept<Series<C>>]) {
         for entry in gone {
             if let Some(slot) = entry.value.cell.exemplar_slot() {
                 self.own.exemplars.forget(slot);
@@ -418,7 +421,7 @@ impl<C: Cell> Family<C> {
     }
 
     /// Makes room for the values of series that are gone.
-    fn forget(&self, gone: &[Arc<Entry<Series<C>>>]) {
+    fn forget(&self, gone: &[Kept<Series<C>>]) {
         if gone.is_empty() {
             return;
         }
@@ -461,6 +464,8 @@ impl<C: Cell> Family<C> {
         /// Series that are summed together.
         const RUN: usize = 128;
         sink.family(descriptor);
+        // Pinned before they are copied, so that no slot among them is another series' when it is read.
+        let pin = cell::pin();
         let exemplars = self.own.exemplars.copy();
         let exemplars_of = |cell: &C| {
             let all = exemplars.as_ref()?;
@@ -489,7 +494,6 @@ impl<C: Cell> Family<C> {
                 series += self.counted(cell.read(&self.shape, &mut place, sink));
             }
         }
-        let pin = cell::pin();
         for entry in self.open.walk(&pin) {
             let one = &entry.value;
             let mut place = Place {
@@ -546,7 +550,7 @@ impl<C> Deref for Found<'_, C> {
 pub(crate) struct Handle<C: Cell, L> {
     cell: C,
     pub(crate) family: Arc<Family<C>>,
-    series: Option<Arc<Entry<Series<C>>>>,
+    series: Option<Kept<Series<C>>>,
     labels: PhantomData<fn(L)>,
 }
 
@@ -629,14 +633,13 @@ impl<C: Cell, L: LabelSet> Handle<C, L> {
     }
 
     pub(crate) fn remove_idle(&self, idle: Duration) -> usize {
-        self.family
-            .remove_idle(idle, Instant::now(), &cell::reader())
+        self.family.remove_idle(idle, Instant::now())
     }
 }
 
 impl<C: Cell> Handle<C, ()> {
     /// The handle of a series that was found; a mute one where there is none.
-    pub(crate) fn found(family: Arc<Family<C>>, series: Option<Arc<Entry<Series<C>>>>) -> Self {
+    pub(crate) fn found(family: Arc<Family<C>>, series: Option<Kept<Series<C>>>) -> Self {
         let cell = match &series {
             Some(entry) => entry.value.cell.clone(),
             None => family.mute.clone(),

@@ -92,7 +92,7 @@ pub(crate) trait Source: Send + Sync {
         None
     }
     /// Removes what is idle, where the declaration says so.
-    fn sweep(&self, now: Instant, reader: &Reader<'_>);
+    fn sweep(&self, now: Instant);
 }
 
 impl<C: Cell> Source for Family<C> {
@@ -116,9 +116,9 @@ impl<C: Cell> Source for Family<C> {
         }
     }
 
-    fn sweep(&self, now: Instant, reader: &Reader<'_>) {
+    fn sweep(&self, now: Instant) {
         if let Some(idle) = self.descriptor.idle {
-            self.remove_idle(idle, now, reader);
+            self.remove_idle(idle, now);
         }
     }
 }

@@ -106,10 +106,6 @@ impl LabelColumn {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len() - 1
-    }
-
     /// Whether some series has no labels.
     pub(crate) fn has_bare(&self) -> bool {
         self.has_bare

@@ -210,7 +210,7 @@ impl Registry {
         own::collect(&sources, &series, self.inner.unwritten.load(Relaxed), sink);
         let now = Instant::now();
         for source in &sources {
-            source.sweep(now, &reader);
+            source.sweep(now);
         }
     }
 

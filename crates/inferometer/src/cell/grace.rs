@@ -9,20 +9,59 @@
 use super::{bank::Bank, barrier, lane::Lane};
 use crate::sync::{Acquire, Relaxed, Release};
 
-/// The low bits of a lane's pins count how deep its thread is pinned; the rest, how often it has been unpinned.
-const TURN: u64 = 1 << 16;
+/// The low bits of a lane's pins count how deep its thread is pinned, which even references that are forgotten by the billion don't
+/// overflow; the rest, how often it has been unpinned. That may come round: whoever waits then looks once more.
+const TURN: u64 = 1 << 48;
+
+/// Set where a thread has ended and is pinned still.
+const ORPHAN: u64 = 1 << 47;
+
+/// How deep; with [`ORPHAN`] where that is set.
+#[inline(always)]
+fn depth(pins: u64) -> u64 {
+    pins & (TURN - 1)
+}
 
 /// Pins the thread that owns `lane`.
+///
+/// The store is a release, so that whoever sees it also sees that all looking of the turns before is done.
 #[inline]
 pub(super) fn enter(lane: &Lane) {
-    lane.pins.store(lane.pins.load(Relaxed) + 1, Relaxed);
+    lane.pins.store(lane.pins.load(Relaxed) + 1, Release);
     barrier::light();
 }
 
 /// Undoes one [`enter`].
 #[inline]
 pub(super) fn leave(lane: &Lane) {
-    lane.pins.store(left(lane.pins.load(Relaxed)), Release);
+    let pins = lane.pins.load(Relaxed) - 1;
+    if depth(pins) == 0 {
+        lane.pins.store(pins.wrapping_add(TURN), Release);
+    } else {
+        leave_one_of_many(lane, pins);
+    }
+}
+
+#[inline(never)]
+fn leave_one_of_many(lane: &Lane, pins: u64) {
+    if depth(pins) == ORPHAN {
+        lane.pins.store((pins - ORPHAN).wrapping_add(TURN), Release);
+        lane.leave();
+    } else {
+        lane.pins.store(pins, Release);
+    }
+}
+
+/// Leaves the lane of a thread that ends: now, or with the last of the pins that other destructors of the thread still hold.
+///
+/// Until then the lane is no other thread's, because a pin is undone by a plain store.
+pub(super) fn abandon(lane: &Lane) {
+    let pins = lane.pins.load(Relaxed);
+    if depth(pins) == 0 {
+        lane.leave();
+    } else {
+        lane.pins.store(pins | ORPHAN, Release);
+    }
 }
 
 /// Pins one of the threads that share a stripe.
@@ -42,11 +81,20 @@ pub(super) fn leave_shared(lane: &Lane) {
     }
 }
 
+/// Undoes all pins of a lane whose threads are gone for good, and leaves it.
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(super) fn forsake(lane: &Lane) {
+    let pins = lane.pins.load(Relaxed);
+    lane.pins
+        .store((pins - depth(pins)).wrapping_add(TURN), Release);
+    lane.leave();
+}
+
 /// One pin less; a turn more when it was the last.
 #[inline]
 fn left(pins: u64) -> u64 {
     let pins = pins - 1;
-    if pins % TURN == 0 {
+    if depth(pins) == 0 {
         pins.wrapping_add(TURN)
     } else {
         pins
@@ -80,7 +128,7 @@ impl<T> Retired<T> {
             self.fenced = true;
             let pinned = bank.lanes().filter_map(|lane| {
                 let pins = lane.pins.load(Acquire);
-                (pins % TURN != 0).then_some((address(lane), pins))
+                (depth(pins) != 0).then_some((address(lane), pins))
             });
             self.waiting = pinned.collect();
         }
@@ -96,7 +144,7 @@ impl<T> Retired<T> {
             for lane in bank.lanes() {
                 let pins = lane.pins.load(Acquire);
                 self.waiting.retain(|(at, then)| {
-                    *at != address(lane) || (pins % TURN != 0 && pins / TURN == then / TURN)
+                    *at != address(lane) || (depth(pins) != 0 && pins / TURN == then / TURN)
                 });
             }
         }

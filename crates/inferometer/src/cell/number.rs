@@ -108,11 +108,6 @@ macro_rules! number {
             pub(crate) fn free(self) {
                 bank().give_back(self.0, 1);
             }
-
-            /// Where it is, if it isn't mute.
-            pub(crate) fn live_slot(self) -> Option<Slot> {
-                (!self.0.is_mute()).then_some(self.0)
-            }
         }
     };
 }
@@ -153,6 +148,18 @@ impl Count {
         true
     }
 }
+
+macro_rules! live_slot {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Where it is, if it isn't mute.
+            pub(crate) fn live_slot(self) -> Option<Slot> {
+                (self.0 != Slot::MUTE).then_some(self.0)
+            }
+        }
+    )*};
+}
+live_slot!(Count, Sum);
 
 impl Level {
     #[inline(always)]

@@ -108,7 +108,7 @@ impl Setting {
     /// Makes it absent, and refuses what is set until it is opened again.
     pub(crate) fn close(&self) {
         if self.state.load(Relaxed) != MUTE {
-            self.state.store(CLOSED, Relaxed);
+            self.state.swap(CLOSED, Relaxed);
         }
     }
 

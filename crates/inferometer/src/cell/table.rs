@@ -8,14 +8,29 @@
     reason = "entries are published by pointer and freed when nobody can have found them"
 )]
 
-use std::{hash::BuildHasher as _, mem::ManuallyDrop, ptr, sync::PoisonError};
+use std::{
+    hash::BuildHasher as _,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::{self, NonNull},
+    sync::{PoisonError, TryLockError},
+};
 
 use super::{
+    bank::Reader,
     grace::Retired,
     thread::{Pin, bank},
+    witness::Witness,
 };
 use crate::key::{self, Keyed};
 use crate::sync::{Acquire, Arc, AtomicPtr, AtomicU8, Mutex, Relaxed, Release, fence};
+
+/// The models go through all orders of events again and again, and so want the same hashes each time.
+#[cfg(loom)]
+use foldhash::fast::FixedState as HashState;
+#[cfg(not(loom))]
+use foldhash::fast::RandomState as HashState;
 
 /// What a key stands for.
 pub(crate) struct Entry<T> {
@@ -23,9 +38,73 @@ pub(crate) struct Entry<T> {
     key: Box<[u8]>,
     state: AtomicU8,
     /// The entry that was made after this one.
-    next: AtomicPtr<Entry<T>>,
+    next: AtomicPtr<Self>,
+    witness: Witness,
     /// What it holds.
     pub(crate) value: T,
+}
+
+/// An entry, kept for as long as one likes.
+pub(crate) type Kept<T> = Arc<Entry<T>>;
+
+/// An entry that was found, for as long as who found it stays pinned or holds the lock.
+///
+/// It is the pointer that the entry's `Arc` was turned into: one that comes from a reference may not be turned back.
+pub(crate) struct Located<'a, T> {
+    at: NonNull<Entry<T>>,
+    stays: PhantomData<&'a Entry<T>>,
+}
+
+impl<T> Clone for Located<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Located<'_, T> {}
+
+impl<T> Deref for Located<'_, T> {
+    type Target = Entry<T>;
+
+    #[inline]
+    fn deref(&self) -> &Entry<T> {
+        // SAFETY: it was found, and isn't freed while it can have been.
+        let entry = unsafe { self.at.as_ref() };
+        entry.witness.look();
+        entry
+    }
+}
+
+impl<T> Located<'_, T> {
+    /// The entry at a place or in the list.
+    ///
+    /// # Safety
+    /// The pointer is null or from `Arc::into_raw`, and what it points to isn't freed during the lifetime.
+    #[inline]
+    unsafe fn new(at: *mut Entry<T>) -> Option<Self> {
+        Some(Self {
+            at: NonNull::new(at)?,
+            stays: PhantomData,
+        })
+    }
+
+    /// A strong reference to it.
+    pub(crate) fn keep(self) -> Kept<T> {
+        // SAFETY: the pointer is from `Arc::into_raw`, and the entry isn't freed while it can have been found.
+        unsafe { Arc::increment_strong_count(self.at.as_ptr()) };
+        // SAFETY: the count was raised for it.
+        unsafe { Arc::from_raw(self.at.as_ptr()) }
+    }
+
+    /// Whether nobody has a handle to it. What was recorded through the last one happened before.
+    fn is_alone(self) -> bool {
+        // SAFETY: as in `keep`; this one is not dropped, so the count stays as it is.
+        let arc = unsafe { ManuallyDrop::new(Arc::from_raw(self.at.as_ptr())) };
+        let alone = Arc::strong_count(&arc) == 1;
+        fence(Acquire);
+        alone
+    }
 }
 
 /// Found by its key.
@@ -51,6 +130,7 @@ impl<T> Entry<T> {
 struct Places<T> {
     /// A power of two, three times the entries at least.
     places: Box<[AtomicPtr<Entry<T>>]>,
+    witness: Witness,
 }
 
 impl<T> Places<T> {
@@ -62,6 +142,7 @@ impl<T> Places<T> {
             places: (0..places)
                 .map(|_| AtomicPtr::new(ptr::null_mut()))
                 .collect(),
+            witness: Witness::new(),
         })
     }
 
@@ -90,7 +171,7 @@ pub(crate) struct Table<T> {
     places: AtomicPtr<Places<T>>,
     /// The oldest entry.
     head: AtomicPtr<Entry<T>>,
-    hasher: foldhash::fast::RandomState,
+    hasher: HashState,
     writer: Mutex<Writer<T>>,
 }
 
@@ -142,7 +223,7 @@ impl<T> Table<T> {
         Self {
             places: AtomicPtr::new(Box::into_raw(Places::new(0))),
             head: AtomicPtr::new(ptr::null_mut()),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: HashState::default(),
             writer: Mutex::new(Writer {
                 tail: ptr::null_mut(),
                 live: 0,
@@ -160,7 +241,7 @@ impl<T> Table<T> {
 
     /// The entry of `key`: loads only.
     #[inline(always)]
-    pub(crate) fn find<'a>(&'a self, pin: &'a Pin, key: &impl Keyed) -> Option<&'a Entry<T>> {
+    pub(crate) fn find<'a>(&'a self, pin: &'a Pin, key: &impl Keyed) -> Option<Located<'a, T>> {
         let _ = pin;
         self.look(key, self.hash(key))
             .filter(|entry| entry.state.load(Acquire) == LIVE)
@@ -168,13 +249,14 @@ impl<T> Table<T> {
 
     /// The entry of `key` that isn't dead, for a thread that is pinned or holds the lock.
     #[inline(always)]
-    fn look(&self, key: &impl Keyed, hash: u64) -> Option<&Entry<T>> {
+    fn look(&self, key: &impl Keyed, hash: u64) -> Option<Located<'_, T>> {
         // SAFETY: places are freed only by the holder of the lock, and when no thread is pinned that was when they could be found.
         let places = unsafe { &*self.places.load(Acquire) };
+        places.witness.look();
         let mut at = places.at(hash);
         loop {
             // SAFETY: as the places, and so are the entries in them.
-            let entry = unsafe { places.places[at].load(Acquire).as_ref() }?;
+            let entry = unsafe { Located::new(places.places[at].load(Acquire)) }?;
             if entry.hash == hash
                 && key::matches(key, &entry.key)
                 && entry.state.load(Relaxed) != DEAD
@@ -183,15 +265,6 @@ impl<T> Table<T> {
             }
             at = (at + 1) & (places.places.len() - 1);
         }
-    }
-
-    /// A strong reference to an entry of this table.
-    pub(crate) fn keep(entry: &Entry<T>) -> Arc<Entry<T>> {
-        let pointer = ptr::from_ref(entry);
-        // SAFETY: every entry is inside an `Arc`, which the caller's pin or reference keeps from being freed.
-        unsafe { Arc::increment_strong_count(pointer) };
-        // SAFETY: the count was raised for it.
-        unsafe { Arc::from_raw(pointer) }
     }
 
     /// The entry of `key`, made by `make` if there is none and `room` says that there is room beside the entries that take some now.
@@ -203,7 +276,7 @@ impl<T> Table<T> {
         key: &impl Keyed,
         room: impl FnOnce(usize) -> bool,
         make: impl FnOnce() -> T,
-    ) -> Option<&'a Entry<T>> {
+    ) -> Option<Located<'a, T>> {
         let hash = self.hash(key);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = pin;
@@ -225,6 +298,7 @@ impl<T> Table<T> {
             key: key::bytes(key),
             state: AtomicU8::new(LIVE),
             next: AtomicPtr::new(ptr::null_mut()),
+            witness: Witness::new(),
             value: make(),
         }))
         .cast_mut();
@@ -238,13 +312,13 @@ impl<T> Table<T> {
         writer.tail = entry;
         writer.live += 1;
         // SAFETY: it was made just now, and the pin keeps it from being freed.
-        Some(unsafe { &*entry })
+        unsafe { Located::new(entry) }
     }
 
     /// Removes the entry of `key`, and hands it out.
-    pub(crate) fn remove(&self, key: &impl Keyed) -> Option<Arc<Entry<T>>> {
+    pub(crate) fn remove(&self, key: &impl Keyed) -> Option<Kept<T>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = Self::keep(self.look(key, self.hash(key))?);
+        let entry = self.look(key, self.hash(key))?.keep();
         entry.state.store(DEAD, Release);
         writer.live -= 1;
         writer.dead += 1;
@@ -257,31 +331,42 @@ impl<T> Table<T> {
     /// An entry that `idle` says so of is condemned: it isn't found any more. In a later round, when nobody can have found it before and
     /// no handle is left, it is removed if it is idle still, and revived if not. Returns those that were removed; a round that meets a
     /// writer does nothing.
-    pub(crate) fn sweep(&self, mut idle: impl FnMut(&T) -> bool) -> Vec<Arc<Entry<T>>> {
+    pub(crate) fn sweep(&self, mut idle: impl FnMut(&T, &Reader<'_>) -> bool) -> Vec<Kept<T>> {
         let mut gone = Vec::new();
-        let Ok(mut writer) = self.writer.try_lock() else {
-            return gone;
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return gone,
         };
         let quiet = writer
             .condemned
             .as_mut()
             .is_none_or(|waiting| waiting.is_over(bank()));
-        let mut condemned = false;
+        let (mut condemned, mut alone) = (false, Vec::new());
+        let reader = bank().reader();
         for entry in self.listed() {
             match entry.state.load(Relaxed) {
-                LIVE if idle(&entry.value) => {
+                LIVE if idle(&entry.value, &reader) => {
                     entry.state.store(CONDEMNED, Release);
                     condemned = true;
                 }
-                CONDEMNED if !idle(&entry.value) => entry.state.store(LIVE, Release),
-                // Whoever let go of the last handle has recorded before: look once more.
-                CONDEMNED if quiet && is_alone(entry) && idle(&entry.value) => {
+                CONDEMNED if !idle(&entry.value, &reader) => entry.state.store(LIVE, Release),
+                CONDEMNED if quiet && entry.is_alone() => alone.push(entry),
+                _ => {}
+            }
+        }
+        if !alone.is_empty() {
+            // Whoever let go of the last handle has recorded before, maybe in a lane that wasn't there yet: look once more.
+            let reader = bank().reader();
+            for entry in alone {
+                if idle(&entry.value, &reader) {
                     entry.state.store(DEAD, Release);
                     writer.live -= 1;
                     writer.dead += 1;
-                    gone.push(Self::keep(entry));
+                    gone.push(entry.keep());
+                } else {
+                    entry.state.store(LIVE, Release);
                 }
-                _ => {}
             }
         }
         if condemned {
@@ -292,17 +377,17 @@ impl<T> Table<T> {
     }
 
     /// Every entry, in the order of creation, condemned ones included.
-    pub(crate) fn walk<'a>(&'a self, pin: &'a Pin) -> impl Iterator<Item = &'a Entry<T>> {
+    pub(crate) fn walk<'a>(&'a self, pin: &'a Pin) -> impl Iterator<Item = Located<'a, T>> {
         let _ = pin;
         self.listed()
     }
 
     /// As [`walk`](Self::walk), for a thread that is pinned or holds the lock.
-    fn listed(&self) -> impl Iterator<Item = &Entry<T>> {
+    fn listed(&self) -> impl Iterator<Item = Located<'_, T>> {
         let mut at = self.head.load(Acquire);
         std::iter::from_fn(move || {
             // SAFETY: null, or an entry that was listed while this thread was pinned or had the lock, which isn't freed meanwhile.
-            let entry = unsafe { at.as_ref() }?;
+            let entry = unsafe { Located::new(at) }?;
             at = entry.next.load(Acquire);
             Some(entry)
         })
@@ -358,15 +443,6 @@ impl<T> Table<T> {
             .retired
             .retain_mut(|garbage| !garbage.is_over(bank()));
     }
-}
-
-/// Whether nobody has a handle to `entry`. What was recorded through the last one happened before.
-fn is_alone<T>(entry: &Entry<T>) -> bool {
-    // SAFETY: every entry is inside an `Arc`; this one is not dropped, so the count stays as it is.
-    let arc = unsafe { ManuallyDrop::new(Arc::from_raw(ptr::from_ref(entry))) };
-    let alone = Arc::strong_count(&arc) == 1;
-    fence(Acquire);
-    alone
 }
 
 impl<T> Drop for Table<T> {

@@ -4,7 +4,7 @@
     reason = "a thread keeps a plain pointer to its lane, which outlives it"
 )]
 
-use std::{cell::Cell, marker::PhantomData, ptr, thread::available_parallelism};
+use std::{cell::Cell, marker::PhantomData, ptr};
 
 use super::{
     bank::{Bank, Reader, Slot},
@@ -45,11 +45,22 @@ struct Hold;
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let lane = OWN.with(|own| own.replace(ptr::null()));
-        // SAFETY: null, or a lane of the process' bank, which is never dropped.
-        if let Some(lane) = unsafe { lane.as_ref() } {
-            lane.leave();
+        // A model that fails has come to its end already.
+        if !(cfg!(loom) && std::thread::panicking()) {
+            let_go();
         }
+    }
+}
+
+/// Leaves this thread's lane to the next; what the thread records from now on goes to a stripe.
+pub(super) fn let_go() {
+    // Under loom, and nowhere else, a cell goes before a destructor of the same thread can ask for it.
+    let Ok(lane) = OWN.try_with(|own| own.replace(ptr::null())) else {
+        return;
+    };
+    // SAFETY: null, or a lane of the process' bank, which is never dropped.
+    if let Some(lane) = unsafe { lane.as_ref() } {
+        grace::abandon(lane);
     }
 }
 
@@ -63,7 +74,7 @@ pub(super) fn default_bound() -> usize {
         static BOUND: AtomicUsize = AtomicUsize::new(0);
         match BOUND.load(Relaxed) {
             0 => {
-                let cores = available_parallelism().map_or(1, usize::from);
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 let bound = (4 * cores).clamp(8, super::bank::MAX_LANES);
                 BOUND.store(bound, Relaxed);
                 bound
@@ -120,6 +131,8 @@ fn find() -> Access {
     if let Some(stripe) = unsafe { stripe.as_ref() } {
         return Access::Shared(stripe);
     }
+    #[cfg(all(target_os = "linux", not(loom)))]
+    fork::watch();
     // A thread that is ending has lost its hold, and would never give a lane back.
     if HOLD.try_with(|_| ()).is_ok()
         && let Some(lane) = bank().claim()
@@ -130,6 +143,33 @@ fn find() -> Access {
     let stripe = bank().stripe(number());
     STRIPE.with(|place| place.set(stripe));
     Access::Shared(stripe)
+}
+
+/// What a fork leaves of the threads that it doesn't copy.
+#[cfg(all(target_os = "linux", not(loom)))]
+mod fork {
+    use std::{ptr, sync::Once};
+
+    use super::{OWN, STRIPE, bank, grace};
+
+    /// Sees to it that a child process has the use of the lanes of its parent's other threads.
+    pub(super) fn watch() {
+        static WATCHED: Once = Once::new();
+        // SAFETY: the function is one for as long as the process lives. Without memory for it, those lanes stay as they are.
+        WATCHED.call_once(|| unsafe {
+            libc::pthread_atfork(None, None, Some(in_child));
+        });
+    }
+
+    /// Runs in the child, on its only thread. It loads and stores atomics, and nothing else.
+    extern "C" fn in_child() {
+        let own = [OWN.get(), STRIPE.get()];
+        for lane in bank().lanes() {
+            if !own.iter().any(|own| ptr::eq(*own, lane)) {
+                grace::forsake(lane);
+            }
+        }
+    }
 }
 
 /// The next thread's number among those that share stripes.

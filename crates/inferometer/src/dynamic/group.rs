@@ -8,7 +8,7 @@ use std::{
 
 use super::labels::{Labels, Named, Pairs, Place, are_sorted, sorted};
 use crate::{
-    cell::{self, Entry, Pin, Reader, Table},
+    cell::{self, Kept, Located, Pin, Reader},
     descriptor::{Descriptor, LabelBound, LabelDescriptor},
     error::RegisterError,
     family::{Bookkeeping, Borrowed, Family, Series},
@@ -18,7 +18,7 @@ use crate::{
     series::Cell,
 };
 
-type Found<'a, C> = &'a Entry<Series<C>>;
+type Found<'a, C> = Located<'a, Series<C>>;
 
 /// The family, which keeps the series, and what is known of it by now.
 pub(crate) struct Group<C: Cell> {
@@ -114,9 +114,9 @@ impl<C: Cell> Group<C> {
     pub(super) fn keep<N: AsRef<str>, V: AsRef<str>>(
         &self,
         given: &[(N, V)],
-    ) -> Option<Arc<Entry<Series<C>>>> {
+    ) -> Option<Kept<Series<C>>> {
         let pin = self.family.enabled().then(cell::pin)?;
-        Some(Table::keep(self.find(&pin, given)))
+        Some(self.find(&pin, given).keep())
     }
 
     pub(super) fn contains<N: AsRef<str>, V: AsRef<str>>(&self, given: &[(N, V)]) -> bool {
@@ -181,13 +181,13 @@ impl<C: Cell> Group<C> {
         removed.is_some()
     }
 
-    pub(super) fn remove_idle(&self, idle: Duration, now: Instant, reader: &Reader<'_>) -> usize {
-        let gone = self.family.take_idle(idle, now, reader);
+    pub(super) fn remove_idle(&self, idle: Duration, now: Instant) -> usize {
+        let gone = self.family.take_idle(idle, now);
         self.forget(&gone);
         gone.len()
     }
 
-    fn forget(&self, gone: &[Arc<Entry<Series<C>>>]) {
+    fn forget(&self, gone: &[Kept<Series<C>>]) {
         if gone.is_empty() {
             return;
         }
@@ -224,9 +224,9 @@ impl<C: Cell> Source for Group<C> {
         Some(labels.left_out.load(Relaxed))
     }
 
-    fn sweep(&self, now: Instant, reader: &Reader<'_>) {
+    fn sweep(&self, now: Instant) {
         if let Some(idle) = self.family.descriptor.idle {
-            self.remove_idle(idle, now, reader);
+            self.remove_idle(idle, now);
         }
     }
 }

@@ -134,5 +134,5 @@ impl Source for Facts {
         1
     }
 
-    fn sweep(&self, _now: Instant, _reader: &Reader<'_>) {}
+    fn sweep(&self, _now: Instant) {}
 }

@@ -13,7 +13,7 @@ use inferometer::{
     AdditiveGauge, Counter, FloatCounter, Format, Histogram, LabelSet, MetricSet, Registry,
 };
 
-use crate::page;
+use crate::{page, scraper::Scraper};
 
 #[derive(LabelSet)]
 struct BySlot {
@@ -162,4 +162,126 @@ fn registering_and_scraping_at_once_shows_whole_sets_only() {
             );
         });
     }
+}
+
+#[test]
+fn limits_hold_and_what_is_dropped_is_counted_exactly_when_threads_race() {
+    #[derive(LabelSet)]
+    struct ByPair {
+        #[label(limit = 12)]
+        left: u64,
+        #[label(limit = 9)]
+        right: u64,
+    }
+    #[derive(MetricSet)]
+    struct Pairs {
+        /// Counts.
+        #[metric(max_series = 40)]
+        counts: Counter<ByPair>,
+    }
+    const THREADS: u64 = 8;
+    const ROUNDS: u64 = 4_000;
+    let registry = Registry::new();
+    let set: Pairs = registry.register().unwrap();
+    let start = Barrier::new(usize::try_from(THREADS).unwrap());
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (set, start) = (&set, &start);
+            scope.spawn(move || {
+                start.wait();
+                for round in 0..ROUNDS {
+                    let at = round * 31 + thread * 7;
+                    let (left, right) = (at % 17, at % 13);
+                    set.counts.with(ByPair { left, right }).inc();
+                }
+            });
+        }
+        let mut scraper = Scraper::new(Format::PrometheusText);
+        for _ in 0..20 {
+            scraper.scrape(&registry);
+        }
+    });
+    let page = registry.encode_text();
+    let samples: Vec<_> = page::samples(&page)
+        .into_iter()
+        .filter(|sample| sample.name == "counts_total")
+        .collect();
+    let all: f64 = samples.iter().map(page::Sample::number).sum();
+    assert_eq!(all, (THREADS * ROUNDS) as f64);
+    let mixed = |sample: &&page::Sample| sample.labels.iter().any(|(_, value)| value == "other");
+    let beyond = samples.iter().filter(mixed).count();
+    assert!(samples.len() - beyond <= 40, "{}", samples.len());
+    for (label, limit) in [("left", 12), ("right", 9)] {
+        let mut values: Vec<_> = samples
+            .iter()
+            .filter_map(|sample| sample.label(label))
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        assert!(values.len() <= limit + 1, "{label}: {values:?}");
+        let other: f64 = samples
+            .iter()
+            .filter(|sample| sample.label(label) == Some("other"))
+            .map(page::Sample::number)
+            .sum();
+        let counted = page::value(
+            &page,
+            "inferometer_label_values_dropped_total",
+            &[("family", "counts_total"), ("label", label)],
+        );
+        assert_eq!(counted, Some(other), "{label}");
+    }
+}
+
+#[test]
+fn a_limit_has_room_again_for_each_series_that_is_removed_while_threads_race() {
+    #[derive(LabelSet)]
+    struct ByFew {
+        #[label(limit = 64)]
+        tenant: u64,
+    }
+    #[derive(MetricSet)]
+    struct Few {
+        /// Counts.
+        counts: Counter<ByFew>,
+    }
+    let registry = Registry::new();
+    let set: Few = registry.register().unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let set = &set;
+            scope.spawn(move || {
+                // Never more than one value a thread at a time, of which two threads have the same.
+                for round in 0..2_000 {
+                    let labels = || ByFew {
+                        tenant: thread / 2 * 10_000 + round,
+                    };
+                    set.counts.with(labels()).inc();
+                    set.counts.remove(labels());
+                }
+            });
+        }
+    });
+    for tenant in (0..2_000).chain(10_000..12_000) {
+        set.counts.remove(ByFew { tenant });
+    }
+    let series = || {
+        registry
+            .snapshot()
+            .family("counts_total")
+            .unwrap()
+            .series
+            .len()
+    };
+    assert_eq!(series(), 0);
+    for tenant in 0..64 {
+        set.counts.with(ByFew { tenant }).inc();
+    }
+    assert_eq!(series(), 64, "every value's place was given back");
+    let dropped = page::value(
+        &registry.encode_text(),
+        "inferometer_label_values_dropped_total",
+        &[("family", "counts_total"), ("label", "tenant")],
+    );
+    assert_eq!(dropped, Some(0.0));
 }
