@@ -1,10 +1,11 @@
 //! All series of one metric: found by index for closed labels, by key for open ones.
 
+mod admission;
+mod handle;
+
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    marker::PhantomData,
-    ops::Deref,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,20 +13,22 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use admission::texts;
+pub(crate) use handle::{Borrowed, Handle};
+
 use crate::{
-    cell::{self, Kept, Located, Pin, Reader, Table},
-    descriptor::{Descriptor, LabelBound, LabelDescriptor},
+    cell::{self, Kept, Reader, Table},
+    descriptor::Descriptor,
     encode::escape_label_value,
     exemplars::Exemplars,
-    key::{KeySink, Keyed},
-    label::{self, AnyLabelValue, LabelSet, LabelSpec, OVERFLOW, Values},
+    label::{self, LabelSet, LabelSpec, Values},
     reading::{LabelColumn, Sink},
     series::{Cell, Place, Unreadable},
     snapshot::HistogramPoint,
     sync,
 };
 
-/// The most series that one family may have where the declaration says nothing else; open label values beyond it become [`OVERFLOW`].
+/// The most series that one family may have where the declaration says nothing else; open label values beyond it become [`OVERFLOW`](crate::OVERFLOW).
 pub(crate) const MAX_SERIES: usize = 10_000;
 
 /// The longest value of an open label, in bytes; a longer one becomes [`OVERFLOW`].
@@ -102,50 +105,6 @@ pub(crate) struct Family<C: Cell> {
     mute: C,
 }
 
-/// What becomes of a label's value.
-#[derive(Clone, Copy, PartialEq)]
-enum Fate {
-    Known,
-    Fresh,
-    Dropped,
-}
-
-/// The values as text. Their own code runs here, before a lock is taken: it may record, too.
-fn texts<L: LabelSet>(labels: &L) -> Vec<String> {
-    let mut texts = Vec::with_capacity(L::LABELS.len());
-    labels.visit(&mut |value: &dyn AnyLabelValue| {
-        let mut whole = String::new();
-        value.text(&mut |text| whole.push_str(text));
-        texts.push(whole);
-    });
-    texts
-}
-
-/// The series that a set of values goes to, and what became of each value.
-struct Destination<'a> {
-    texts: Vec<&'a str>,
-    fates: Vec<Fate>,
-}
-
-/// Label values given as text, as what a key is made of.
-struct Texts<'a> {
-    labels: &'a [LabelDescriptor],
-    texts: &'a [&'a str],
-}
-
-impl Keyed for Texts<'_> {
-    fn key<K: KeySink>(&self, sink: &mut K) {
-        for (label, text) in self.labels.iter().zip(self.texts) {
-            match label.bound {
-                LabelBound::Closed(values) => {
-                    sink.index(values.iter().position(|value| value == text).unwrap_or(0));
-                }
-                LabelBound::Open(_) => sink.text(text),
-            }
-        }
-    }
-}
-
 impl<C: Cell> std::fmt::Debug for Family<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Family")
@@ -210,22 +169,14 @@ impl<C: Cell> Family<C> {
     #[inline]
     fn find<L: LabelSet>(&self, labels: &L) -> Borrowed<'_, C> {
         if !self.enabled {
-            return Borrowed {
-                family: self,
-                cell: Found::There(&self.mute),
-                _pin: None,
-            };
+            return Borrowed::found(self, None);
         }
         let pin = cell::pin();
         let cell = match self.open.find(&pin, &Values(labels)) {
             Some(entry) => entry.value.cell.clone(),
             None => self.admit(&pin, labels).value.cell.clone(),
         };
-        Borrowed {
-            family: self,
-            cell: Found::Copied(cell),
-            _pin: Some(pin),
-        }
+        Borrowed::found(self, Some((pin, cell)))
     }
 
     /// As [`find`](Self::find), to keep.
@@ -239,62 +190,6 @@ impl<C: Cell> Family<C> {
             None => self.admit(&pin, labels),
         };
         Some(entry.keep())
-    }
-
-    /// The series of values that have none, within the limits.
-    #[cold]
-    #[inline(never)]
-    fn admit<'a, L: LabelSet>(&'a self, pin: &'a Pin, labels: &L) -> Located<'a, Series<C>> {
-        self.admit_texts(pin, &texts(labels))
-    }
-
-    /// A flood of values beyond the limits takes no more than a reader's lock.
-    fn admit_texts<'a>(&'a self, pin: &'a Pin, texts: &[String]) -> Located<'a, Series<C>> {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        let place = self.destination(&values, texts);
-        if let Some(entry) = self.open.find(pin, &self.key(&place.texts)) {
-            self.count_dropped(&place);
-            return entry;
-        }
-        drop(values);
-
-        // Another thread may have taken the place meanwhile, or the last one there was: look again.
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        let mut place = self.destination(&values, texts);
-        let mut made = false;
-        let limit = self.descriptor.max_series;
-        let entry = self.open.find_or_insert(
-            pin,
-            &self.key(&place.texts),
-            |taken| taken < limit,
-            || {
-                made = true;
-                self.make(&place.texts)
-            },
-        );
-        let entry = entry.unwrap_or_else(|| {
-            place = self.overflow(texts);
-            self.open
-                .find_or_insert(
-                    pin,
-                    &self.key(&place.texts),
-                    |_| true,
-                    || {
-                        made = true;
-                        self.make(&place.texts)
-                    },
-                )
-                .expect("there is always room for the series of the rest")
-        });
-        self.count_dropped(&place);
-        if made {
-            for (values, text) in values.iter_mut().zip(&place.texts) {
-                if *text != OVERFLOW {
-                    *values.entry((*text).into()).or_default() += 1;
-                }
-            }
-        }
-        entry
     }
 
     fn make(&self, texts: &[&str]) -> Series<C> {
@@ -319,66 +214,6 @@ impl<C: Cell> Family<C> {
             seen: sync::AtomicU64::new(0),
             stirred: AtomicU64::new(self.millis(Instant::now())),
         }
-    }
-
-    /// What values given as text are found by.
-    fn key<'a>(&'a self, texts: &'a [&'a str]) -> Texts<'a> {
-        Texts {
-            labels: &self.descriptor.labels,
-            texts,
-        }
-    }
-
-    fn count_dropped(&self, place: &Destination<'_>) {
-        for (dropped, fate) in self.own.dropped.iter().zip(&place.fates) {
-            if *fate == Fate::Dropped {
-                dropped.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
-    /// Where these values go: into a series of their own while the labels have room for them.
-    fn destination<'a>(
-        &self,
-        known: &[HashMap<Box<str>, usize>],
-        texts: &'a [String],
-    ) -> Destination<'a> {
-        self.sorted(texts, |at, limit, text| match &known[at] {
-            values if values.contains_key(text) => Fate::Known,
-            values if values.len() < limit => Fate::Fresh,
-            _ => Fate::Dropped,
-        })
-    }
-
-    /// Where these values go when the family is full.
-    fn overflow<'a>(&self, texts: &'a [String]) -> Destination<'a> {
-        self.sorted(texts, |_, _, _| Fate::Dropped)
-    }
-
-    fn sorted<'a>(
-        &self,
-        texts: &'a [String],
-        within: impl Fn(usize, usize, &str) -> Fate,
-    ) -> Destination<'a> {
-        let mut place = Destination {
-            texts: Vec::with_capacity(texts.len()),
-            fates: Vec::with_capacity(texts.len()),
-        };
-        for (at, (label, text)) in self.descriptor.labels.iter().zip(texts).enumerate() {
-            let fate = match label.bound {
-                LabelBound::Closed(_) => Fate::Known,
-                LabelBound::Open(_) if text == OVERFLOW => Fate::Known,
-                LabelBound::Open(_) if text.len() > MAX_VALUE_BYTES => Fate::Dropped,
-                LabelBound::Open(limit) => within(at, limit, text),
-            };
-            place.texts.push(if fate == Fate::Dropped {
-                OVERFLOW
-            } else {
-                text
-            });
-            place.fates.push(fate);
-        }
-        place
     }
 
     /// Removes a series of an open set.
@@ -524,176 +359,6 @@ impl<C: Cell> Drop for Family<C> {
                 cell.free(&self.shape);
             }
         }
-    }
-}
-
-/// A series' memory: the family's own, or a copy where that may go meanwhile.
-#[derive(Debug)]
-enum Found<'a, C> {
-    There(&'a C),
-    Copied(C),
-}
-
-impl<C> Deref for Found<'_, C> {
-    type Target = C;
-
-    #[inline]
-    fn deref(&self) -> &C {
-        match self {
-            Self::There(cell) => cell,
-            Self::Copied(cell) => cell,
-        }
-    }
-}
-
-/// A metric's handle: its family, and the series where it is tied to one.
-pub(crate) struct Handle<C: Cell, L> {
-    cell: C,
-    pub(crate) family: Arc<Family<C>>,
-    series: Option<Kept<Series<C>>>,
-    labels: PhantomData<fn(L)>,
-}
-
-impl<C: Cell, L> Clone for Handle<C, L> {
-    fn clone(&self) -> Self {
-        Self {
-            cell: self.cell.clone(),
-            family: Arc::clone(&self.family),
-            series: self.series.clone(),
-            labels: PhantomData,
-        }
-    }
-}
-
-impl<C: Cell, L> std::fmt::Debug for Handle<C, L> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.family.fmt(f)
-    }
-}
-
-impl<C: Cell, L: LabelSet> Handle<C, L> {
-    pub(crate) fn new(family: Arc<Family<C>>) -> Self {
-        let cell = family.closed.first().unwrap_or(&family.mute).clone();
-        Self {
-            cell,
-            family,
-            series: None,
-            labels: PhantomData,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn with(&self, labels: &L::Of<'_>) -> Borrowed<'_, C> {
-        if const { label::combinations(L::LABELS).is_none() } {
-            return self.family.find(labels);
-        }
-        if L::LABELS.is_empty() {
-            // A series that was found stays the one meant: its handle has no labels left to look for.
-            return self.borrowed(Found::There(&self.cell));
-        }
-        let index = labels.index();
-        // An index beyond the combinations is refused below, as a set written by hand may give one.
-        if index < const { label::size(L::LABELS) }
-            && let Some(cell) = self.cell.nth(index)
-        {
-            return self.borrowed(Found::Copied(cell));
-        }
-        self.borrowed(Found::There(&self.family.closed[index]))
-    }
-
-    #[inline(always)]
-    fn borrowed<'a>(&'a self, cell: Found<'a, C>) -> Borrowed<'a, C> {
-        Borrowed {
-            family: &self.family,
-            cell,
-            _pin: None,
-        }
-    }
-
-    pub(crate) fn tie(&self, labels: &L::Of<'_>) -> Handle<C, ()> {
-        let series = if label::combinations(L::LABELS).is_none() {
-            self.family.keep(labels)
-        } else {
-            self.series.clone()
-        };
-        let cell = match &series {
-            Some(entry) => entry.value.cell.clone(),
-            None => self.with(labels).cell.clone(),
-        };
-        Handle {
-            cell,
-            family: Arc::clone(&self.family),
-            series,
-            labels: PhantomData,
-        }
-    }
-
-    pub(crate) fn remove(&self, labels: &L::Of<'_>) -> bool {
-        label::combinations(L::LABELS).is_none() && self.family.remove(labels)
-    }
-
-    pub(crate) fn remove_idle(&self, idle: Duration) -> usize {
-        self.family.remove_idle(idle, Instant::now())
-    }
-}
-
-impl<C: Cell> Handle<C, ()> {
-    /// The handle of a series that was found; a mute one where there is none.
-    pub(crate) fn found(family: Arc<Family<C>>, series: Option<Kept<Series<C>>>) -> Self {
-        let cell = match &series {
-            Some(entry) => entry.value.cell.clone(),
-            None => family.mute.clone(),
-        };
-        Self {
-            cell,
-            family,
-            series,
-            labels: PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn cell(&self) -> &C {
-        &self.cell
-    }
-
-    #[inline(always)]
-    pub(crate) fn family(&self) -> &Family<C> {
-        &self.family
-    }
-}
-
-/// One series of a family, found for a recording or two.
-#[derive(Debug)]
-pub(crate) struct Borrowed<'a, C: Cell> {
-    family: &'a Family<C>,
-    cell: Found<'a, C>,
-    /// Keeps the memory of an open set's series from being given to another.
-    _pin: Option<Pin>,
-}
-
-impl<'a, C: Cell> Borrowed<'a, C> {
-    /// An entry of the table of `family`, found while `pin` held; the mute cell where nothing is recorded.
-    pub(crate) fn found(family: &'a Family<C>, found: Option<(Pin, C)>) -> Self {
-        let (pin, cell) = match found {
-            Some((pin, cell)) => (Some(pin), Found::Copied(cell)),
-            None => (None, Found::There(&family.mute)),
-        };
-        Self {
-            family,
-            cell,
-            _pin: pin,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn cell(&self) -> &C {
-        &self.cell
-    }
-
-    #[inline(always)]
-    pub(crate) fn family(&self) -> &Family<C> {
-        self.family
     }
 }
 
