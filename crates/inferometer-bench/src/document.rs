@@ -195,14 +195,15 @@ impl Report {
 const HEAD: &str = "\
 # Benchmarks
 
-What recording and scraping cost here and in the other Rust libraries, measured in one run. `scripts/compare` makes this page anew;
-nothing on it is written by hand.
+What recording and scraping cost here and in the other Rust libraries, each in the newest version that this project's compiler builds,
+measured in one run. `scripts/compare` makes this page anew; nothing on it is written by hand.
 
-Every library does a share of a row, then every library the next one, so that what disturbs the machine disturbs all. A figure is
-the median over the repetitions, in processor time of one operation, summed over the threads; *wall* is what a clock on the wall
-shows for one operation of any thread. A ratio is that of the best rival (the lowest median of its row) to ours, taken in each
-repetition; its least and greatest stand beside it. After each row every library is scraped and held to what it was given. Were ours to
-lose a count, the run would end; a rival that does is out of the row, and the notes say so.
+Every library does a share of a row, then every library the next one, so that what disturbs the machine disturbs all. A figure is the
+median over the repetitions (ours with its least and greatest), in processor time of one operation, summed over the threads; *wall*
+is what a clock on the wall shows for one operation of any thread. A ratio is that of the best rival, which has the lowest median
+of its row, to ours, taken in each repetition; its least and greatest stand beside it. After each row every library is scraped and held
+to what it was given. Were ours to lose a count, the run would end; a rival that does is out of the row, and the notes say so.
+A row that misses its target stays, with the cause below the table.
 ";
 
 const INSTRUCTIONS: &str = "

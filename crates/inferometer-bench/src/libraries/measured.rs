@@ -1,4 +1,6 @@
 //! `measured`, of conradludgate: closed labels are computed indices here too, and texts are interned.
+//!
+//! Version 0.1.0 needs Rust 1.98, which is newer than this project's compiler.
 
 use anyhow::{Result, anyhow};
 use inferometer::buckets::LATENCY;
