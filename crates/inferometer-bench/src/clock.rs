@@ -90,26 +90,29 @@ pub(crate) fn together(threads: usize, work: impl Fn(usize) + Sync) -> Spent {
     }
 }
 
+/// Keeps a processor busy until this thread has used so much of it.
+#[cfg(test)]
+pub(crate) fn spin(time: Duration) {
+    let begun = cpu();
+    while cpu() - begun < time {
+        std::hint::black_box(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::hint::black_box;
-
     use super::*;
 
     #[test]
-    fn processor_time_is_summed_over_threads_and_sleep_costs_none() {
-        let spin = |_| {
-            let begun = cpu();
-            while cpu() - begun < Duration::from_millis(5) {
-                black_box(0);
-            }
-        };
-        assert!(together(2, spin).cpu >= Duration::from_millis(10));
+    fn processor_time_is_summed_over_threads_and_waiting_costs_none() {
+        let short = |_| spin(Duration::from_millis(5));
+        assert!(together(2, short).cpu >= Duration::from_millis(10));
         // More threads than there are processors: some must have waited for one.
         let threads = 2 * thread::available_parallelism().map_or(1, usize::from);
-        assert!(together(threads, spin).queued > Duration::ZERO);
-        let slept = here(|| thread::sleep(Duration::from_millis(20))).1;
-        assert!(slept.wall >= Duration::from_millis(20));
-        assert!(slept.cpu < Duration::from_millis(10));
+        assert!(together(threads, short).queued > Duration::ZERO);
+        let long = Duration::from_millis(20);
+        let waited = here(|| thread::scope(|scope| scope.spawn(|| spin(long)).join())).1;
+        assert!(waited.wall >= long);
+        assert!(waited.cpu < Duration::from_millis(10));
     }
 }

@@ -99,6 +99,7 @@ mod tests {
     use std::{hint::black_box, thread, time::Duration};
 
     use super::*;
+    use crate::clock::spin;
 
     #[test]
     fn memory_that_is_touched_is_resident() {
@@ -111,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_is_a_wait() {
+    fn to_wait_for_a_thread_is_a_wait() {
         let before = waits().unwrap();
-        thread::sleep(Duration::from_millis(1));
+        thread::scope(|scope| scope.spawn(|| spin(Duration::from_millis(1))).join()).unwrap();
         assert!(waits().unwrap() > before);
     }
 }

@@ -5,6 +5,7 @@ mod job;
 mod release;
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -123,28 +124,65 @@ impl Prometheus {
         }
     }
 
-    /// Returns when `targets` targets are known and every one is up.
-    fn wait_until_up(&self, targets: usize) -> Result<(), JudgeError> {
+    /// Asks `look` again and again until it finds something. `fault` says what is wrong when it finds nothing for a minute.
+    fn until<T>(
+        &self,
+        mut look: impl FnMut() -> Result<Option<T>, JudgeError>,
+        fault: impl FnOnce() -> String,
+    ) -> Result<T, JudgeError> {
         let started = Instant::now();
         loop {
-            let known = self.targets()?;
-            if known.len() == targets && known.iter().all(|target| target.health == "up") {
-                return Ok(());
+            if let Some(found) = look()? {
+                return Ok(found);
             }
             if started.elapsed() > PATIENCE {
-                let reasons: Vec<String> = known
-                    .iter()
-                    .map(|target| {
-                        format!("{} is {}: {}", target.url, target.health, target.last_error)
-                    })
-                    .collect();
-                return Err(self.failure(&format!(
-                    "has not all {targets} targets up; {}",
-                    reasons.join("; ")
-                )));
+                return Err(self.failure(&fault()));
             }
             pause();
         }
+    }
+
+    /// The targets, once they are `count` and `settled` holds of each.
+    fn targets_once(
+        &self,
+        count: usize,
+        settled: impl Fn(&Target) -> bool,
+        fault: &str,
+    ) -> Result<Vec<Target>, JudgeError> {
+        let known = RefCell::new(Vec::new());
+        let look = || {
+            let targets = self.targets()?;
+            if targets.len() == count && targets.iter().all(&settled) {
+                return Ok(Some(targets));
+            }
+            known.replace(targets);
+            Ok(None)
+        };
+        self.until(look, || {
+            let reasons = known.borrow();
+            let reasons = reasons.iter().map(|target| {
+                format!(
+                    "; {} is {}: {}",
+                    target.url, target.health, target.last_error
+                )
+            });
+            format!("{fault} {count} targets{}", reasons.collect::<String>())
+        })
+    }
+
+    /// Returns when `targets` targets are known and every one is up.
+    fn wait_until_up(&self, targets: usize) -> Result<(), JudgeError> {
+        let up = |target: &Target| target.health == "up";
+        self.targets_once(targets, up, "has not up all").map(drop)
+    }
+
+    /// The targets, once they are `count` and each was scraped, well or not.
+    ///
+    /// # Errors
+    /// A target was not scraped within a minute.
+    pub fn tried_targets(&self, count: usize) -> Result<Vec<Target>, JudgeError> {
+        let tried = |target: &Target| target.health != "unknown";
+        self.targets_once(count, tried, "has not tried all")
     }
 
     /// Returns when every target has been scraped anew by a scrape that began after this call and went well: queries then see
@@ -160,14 +198,10 @@ impl Prometheus {
             .map_or(0.0, |series| series.value);
         // A sample bears the time at which its scrape began.
         let fresh = format!("count(timestamp(up) > {now:.3} and up == 1) == {targets}");
-        let started = Instant::now();
-        while self.query(&fresh)?.is_empty() {
-            if started.elapsed() > PATIENCE {
-                return Err(self.failure("did not scrape every target anew"));
-            }
-            pause();
-        }
-        Ok(())
+        self.until(
+            || Ok(self.query(&fresh)?.pop().map(drop)),
+            || "did not scrape every target anew".to_owned(),
+        )
     }
 
     /// Where the server listens.

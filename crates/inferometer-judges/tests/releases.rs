@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
     thread,
-    time::Duration,
 };
 
 use inferometer_judges::{Feature, Job, Protocol, Relay, Release, get};
@@ -101,13 +100,7 @@ fn target_that_cannot_be_read_says_why() {
     );
     Release::each(|release| {
         let prometheus = release.with_config(&config, &[]).unwrap();
-        let targets = loop {
-            let targets = prometheus.targets().unwrap();
-            if targets.len() == 2 && targets.iter().all(|target| target.health != "unknown") {
-                break targets;
-            }
-            thread::sleep(Duration::from_millis(30));
-        };
+        let targets = prometheus.tried_targets(2).unwrap();
         let of = |job: &str| targets.iter().find(|target| target.job == job).unwrap();
         assert_eq!(of("broken").health, "down");
         assert!(!of("broken").last_error.is_empty());

@@ -33,6 +33,56 @@ macro_rules! finding {
     };
 }
 
+/// How a metric whose series share nothing but their labels is declared.
+macro_rules! metric {
+    ($metric:ident, $kind:expr, $suffix:literal) => {
+        impl<L: crate::label::LabelSet> crate::metric::Metric for $metric<L> {
+            fn describe(
+                spec: &crate::set::FieldSpec,
+                namespace: &str,
+            ) -> crate::descriptor::Descriptor {
+                crate::metric::describe::<L>(spec, namespace, $kind, $suffix)
+            }
+
+            fn create(
+                descriptor: crate::descriptor::Descriptor,
+                registrar: &mut crate::registry::Registrar<'_>,
+            ) -> Self {
+                let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
+                Self(Handle::new(registrar.add(family.into())))
+            }
+        }
+    };
+}
+
+/// The part of a [`Cell`] that is the same for every number of [`crate::cell`].
+macro_rules! of_a_number {
+    () => {
+        type Shape = ();
+
+        fn new((): &()) -> Self {
+            Self::new()
+        }
+
+        fn many((): &(), count: usize) -> Box<[Self]> {
+            Self::many(count)
+        }
+
+        #[inline(always)]
+        fn nth(&self, index: usize) -> Option<Self> {
+            Some(Self::nth(*self, index))
+        }
+
+        fn mute((): &()) -> Self {
+            Self::mute()
+        }
+
+        fn free(&self, (): &()) {
+            Self::free(*self);
+        }
+    };
+}
+
 mod additive;
 mod counter;
 mod float_counter;

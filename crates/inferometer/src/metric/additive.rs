@@ -1,17 +1,14 @@
 //! Levels that rise and fall.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Metric, describe};
 use crate::{
     cell::{self, Level, Reader},
-    descriptor::{Descriptor, Kind},
+    descriptor::Kind,
     family::{Borrowed, Family, Handle},
     label::LabelSet,
     reading::{Sink, Value},
-    registry::Registrar,
     series::{Cell, Place, Unreadable},
-    set::FieldSpec,
     sync::{AtomicU64, Relaxed},
 };
 
@@ -105,40 +102,10 @@ macro_rules! record {
 record!(AdditiveGauge);
 record!(AdditiveGaugeRef<'_>);
 
-impl<L: LabelSet> Metric for AdditiveGauge<L> {
-    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-        describe::<L>(spec, namespace, Kind::Gauge, "")
-    }
-
-    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
-        Self(Handle::new(registrar.add(Arc::new(family))))
-    }
-}
+metric!(AdditiveGauge, Kind::Gauge, "");
 
 impl Cell for Level {
-    type Shape = ();
-
-    fn new((): &()) -> Self {
-        Self::new()
-    }
-
-    fn many((): &(), count: usize) -> Box<[Self]> {
-        Self::many(count)
-    }
-
-    #[inline(always)]
-    fn nth(&self, index: usize) -> Option<Self> {
-        Some(Self::nth(*self, index))
-    }
-
-    fn mute((): &()) -> Self {
-        Self::mute()
-    }
-
-    fn free(&self, (): &()) {
-        Self::free(*self);
-    }
+    of_a_number!();
 
     fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         place.current(Value::Signed(self.get(place.reader)), sink);

@@ -1,17 +1,14 @@
 //! Amounts that only grow.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Metric, describe};
 use crate::{
     cell::{self, Reader, Slot, Sum},
-    descriptor::{Descriptor, Kind},
+    descriptor::Kind,
     family::{Borrowed, Family, Handle},
     label::LabelSet,
     reading::{Sink, Value},
-    registry::Registrar,
     series::{Cell, Place, Unreadable},
-    set::FieldSpec,
     sync::{AtomicU64, Relaxed},
 };
 
@@ -93,40 +90,10 @@ macro_rules! record {
 record!(FloatCounter);
 record!(FloatCounterRef<'_>);
 
-impl<L: LabelSet> Metric for FloatCounter<L> {
-    fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-        describe::<L>(spec, namespace, Kind::Counter, "_total")
-    }
-
-    fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-        let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
-        Self(Handle::new(registrar.add(Arc::new(family))))
-    }
-}
+metric!(FloatCounter, Kind::Counter, "_total");
 
 impl Cell for Sum {
-    type Shape = ();
-
-    fn new((): &()) -> Self {
-        Self::new()
-    }
-
-    fn many((): &(), count: usize) -> Box<[Self]> {
-        Self::many(count)
-    }
-
-    #[inline(always)]
-    fn nth(&self, index: usize) -> Option<Self> {
-        Some(Self::nth(*self, index))
-    }
-
-    fn mute((): &()) -> Self {
-        Self::mute()
-    }
-
-    fn free(&self, (): &()) {
-        Self::free(*self);
-    }
+    of_a_number!();
 
     fn read(&self, (): &(), place: &mut Place<'_>, sink: &mut dyn Sink) -> Result<u64, Unreadable> {
         place.counted(Value::Float(self.get(place.reader)), sink);

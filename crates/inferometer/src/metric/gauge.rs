@@ -6,16 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Metric, describe};
 use crate::{
     cell::{Reader, Setting},
-    descriptor::{Descriptor, Kind},
+    descriptor::Kind,
     family::{Borrowed, Family, Handle},
     label::LabelSet,
     reading::{Sink, Value},
-    registry::Registrar,
     series::{Cell, Place, Unreadable},
-    set::FieldSpec,
     sync::AtomicU64,
 };
 
@@ -265,16 +262,7 @@ macro_rules! gauge {
         gauge!(record $gauge, $number);
         gauge!(record $reference<'_>, $number);
 
-        impl<L: LabelSet> Metric for $gauge<L> {
-            fn describe(spec: &FieldSpec, namespace: &str) -> Descriptor {
-                describe::<L>(spec, namespace, Kind::Gauge, "")
-            }
-
-            fn create(descriptor: Descriptor, registrar: &mut Registrar<'_>) -> Self {
-                let family = Family::new::<L>(descriptor.into(), registrar.enabled(), ());
-                Self(Handle::new(registrar.add(Arc::new(family))))
-            }
-        }
+        metric!($gauge, Kind::Gauge, "");
     };
     (record $type:ty, $number:ty) => {
         impl $type {

@@ -5,6 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Count, Kept, Row, Table, at, bank, check, pin, reader, record, shown, spawn};
 
+/// Does `work` on `table` in a thread of its own.
+fn beside<T: 'static, R: 'static>(
+    table: &Arc<Table<T>>,
+    work: impl FnOnce(&Table<T>) -> R + 'static,
+) -> loom::thread::JoinHandle<R> {
+    let table = Arc::clone(table);
+    spawn(move || work(&table))
+}
+
 /// A series that remembers what it showed when it was last looked at for idleness.
 struct Watched {
     row: Row,
@@ -65,10 +74,7 @@ fn an_idle_series_that_is_found_and_recorded_to_keeps_what_is_recorded() {
     check(4, || {
         let table = Arc::new(Table::new());
         watched(&table, 0);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || watched(&table, 1)
-        });
+        let thread = beside(&table, |table| watched(table, 1));
         let gone: Vec<_> = [(); 3].into_iter().flat_map(|()| sweep(&table)).collect();
         thread.join().unwrap();
         nothing_is_lost(&table, &gone, 1);
@@ -100,10 +106,7 @@ fn two_sweeps_at_once_remove_a_series_once() {
     check(4, || {
         let table = Arc::new(Table::new());
         watched(&table, 0);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || sweep(&table).len() + sweep(&table).len()
-        });
+        let thread = beside(&table, |table| sweep(table).len() + sweep(table).len());
         let here = sweep(&table).len() + sweep(&table).len();
         let there = thread.join().unwrap();
         assert_eq!(
@@ -120,15 +123,12 @@ fn a_late_recording_never_reaches_the_series_that_comes_after() {
     check(4, || {
         let table = Arc::new(Table::<Row>::new());
         record(&table, "a", 7);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || {
-                let pin = pin();
-                if let Some(entry) = table.find(&pin, &["a"]) {
-                    let count = entry.value.0;
-                    count.add(1);
-                    assert_eq!(count.get(&reader()), 8);
-                }
+        let thread = beside(&table, |table| {
+            let pin = pin();
+            if let Some(entry) = table.find(&pin, &["a"]) {
+                let count = entry.value.0;
+                count.add(1);
+                assert_eq!(count.get(&reader()), 8);
             }
         });
         assert!(table.remove(&["a"]).is_some());
@@ -152,16 +152,13 @@ fn a_handle_that_is_kept_shares_its_slot_with_nobody() {
     check(4, || {
         let table = Arc::new(Table::<Row>::new());
         record(&table, "a", 7);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || {
-                let handle = {
-                    let pin = pin();
-                    table.find(&pin, &["a"])?.keep()
-                };
-                handle.value.0.add(1);
-                Some(handle)
-            }
+        let thread = beside(&table, |table| {
+            let handle = {
+                let pin = pin();
+                table.find(&pin, &["a"])?.keep()
+            };
+            handle.value.0.add(1);
+            Some(handle)
         });
         assert!(table.remove(&["a"]).is_some());
         record(&table, "b", 100);
@@ -181,16 +178,13 @@ fn a_scrape_reads_a_series_whole_or_not_at_all_while_it_goes() {
     check(4, || {
         let table = Arc::new(Table::<Row>::new());
         record(&table, "a", 7);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || {
-                let pin = pin();
-                let reader = reader();
-                for entry in table.walk(&pin) {
-                    let value = entry.value.0.get(&reader);
-                    let a = entry.key() == &*crate::key::bytes(&["a"]);
-                    assert!(if a { value == 7 } else { value <= 100 }, "{value}");
-                }
+        let thread = beside(&table, |table| {
+            let pin = pin();
+            let reader = reader();
+            for entry in table.walk(&pin) {
+                let value = entry.value.0.get(&reader);
+                let a = entry.key() == &*crate::key::bytes(&["a"]);
+                assert!(if a { value == 7 } else { value <= 100 }, "{value}");
             }
         });
         assert!(table.remove(&["a"]).is_some());
@@ -205,10 +199,7 @@ fn of_two_who_remove_a_series_one_does() {
         bank().set_bound(1);
         let table = Arc::new(Table::<Row>::new());
         record(&table, "a", 1);
-        let thread = spawn({
-            let table = Arc::clone(&table);
-            move || table.remove(&["a"]).is_some()
-        });
+        let thread = beside(&table, |table| table.remove(&["a"]).is_some());
         let here = table.remove(&["a"]).is_some();
         assert_ne!(here, thread.join().unwrap());
         let pin = pin();
