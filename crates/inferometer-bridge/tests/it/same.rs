@@ -37,8 +37,12 @@ fn program() {
     gauge!("odd_values", "is" => "-inf").set(f64::NEG_INFINITY);
     gauge!("odd_values", "is" => "small").set(1e-300);
 
-    for value in [0.05, 0.1, 0.100_000_1, 0.5, 1.0, 7.0, -1.0] {
+    // Sums that are exact in any order; what isn't stands alone.
+    for value in [0.0625, 0.5, 1.0, 7.0, -1.0] {
         histogram!("wait.seconds", "stage" => "a").record(value);
+    }
+    for (stage, value) in [("low", 0.05), ("bound", 0.1), ("above", 0.100_000_1)] {
+        histogram!("wait.seconds", "stage" => stage).record(value);
     }
     histogram!("wait.seconds", "stage" => "b").record(Duration::from_millis(500));
     histogram!("wait.seconds", "stage" => "c").record_many(0.75, 5);

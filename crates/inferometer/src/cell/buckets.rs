@@ -9,63 +9,74 @@ use crate::sync::Relaxed;
 
 /// The upper bounds of a family's buckets, and a table that finds the bucket of a value.
 ///
-/// The table has an entry for each binary exponent between those of the smallest and of the largest positive bound. It says
-/// how many bounds are below every value of the exponent, and holds those that some values of it are above: seldom more than two.
+/// The table has an entry for each binary exponent between those of the smallest and of the largest positive bound, one for everything
+/// below and one for everything above. It says how many bounds are below every value of the exponent, and holds those that some
+/// values of it are above: seldom more than two. All of it compares bits, which are in the order of the values where no value is negative.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     bounds: Box<[f64]>,
     near: Box<[Near]>,
     /// The exponent of `near[0]`.
     lowest: u64,
+    /// Where `near` ends.
+    last: usize,
 }
 
 /// The bounds that a value of some exponent may lie beside.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 struct Near {
-    /// How many bounds are below all its values.
+    /// How many bounds are below all its values; [`CROWDED`] where more than two may lie beside one.
     start: usize,
-    /// How many are not above all of them.
-    end: usize,
-    /// The bounds in between, if they are two at most; else NaN, which nothing is above.
-    two: [f64; 2],
+    /// The bits of those two; [`NONE`], which nothing is above, in the place of one that isn't there.
+    two: [u64; 2],
 }
+
+/// More buckets than there can be.
+const CROWDED: usize = usize::MAX / 2;
+
+const NONE: u64 = u64::MAX;
+
+const INFINITY: u64 = f64::INFINITY.to_bits();
 
 /// The biased exponent of a number that isn't negative.
 #[inline(always)]
-fn exponent(value: f64) -> u64 {
-    value.to_bits() >> 52
+fn exponent(bits: u64) -> u64 {
+    bits >> 52
 }
 
 impl Bounds {
     pub(crate) fn new(bounds: &[f64]) -> Self {
         let positive = bounds.partition_point(|bound| *bound <= 0.0);
         let exponents = match (bounds.get(positive), bounds.last()) {
-            (Some(low), Some(high)) => exponent(*low)..exponent(*high) + 1,
+            (Some(low), Some(high)) => exponent(low.to_bits())..exponent(high.to_bits()) + 1,
             _ => 1..1,
         };
-        // The entry before them is for everything smaller; what is beyond the table is above every bound.
         let lowest = exponents.start.saturating_sub(1);
-        let near = (lowest..exponents.end)
+        let least = |at| f64::from_bits(if at == lowest { 0 } else { at << 52 });
+        let below = |value: f64| bounds.partition_point(|bound| *bound < value);
+        let near: Box<[Near]> = (lowest..=exponents.end)
             .map(|at| {
-                let least = f64::from_bits(at << 52);
-                let start = if at == lowest {
-                    0
+                let start = below(least(at));
+                let end = if at == exponents.end {
+                    bounds.len()
                 } else {
-                    bounds.partition_point(|bound| *bound < least)
+                    below(least(at + 1))
                 };
-                let beyond = f64::from_bits((at + 1) << 52);
-                let end = bounds.partition_point(|bound| *bound < beyond);
-                let two = match &bounds[start..end] {
-                    [] => [f64::NAN; 2],
-                    [one] => [*one, f64::NAN],
-                    [one, two] => [*one, *two],
-                    _ => [f64::NAN; 2],
+                // A zero may be a negative one.
+                let bits = |bound: &f64| (bound + 0.0).to_bits();
+                let (start, two) = match &bounds[start..end] {
+                    [] => (start, [NONE; 2]),
+                    [one] => (start, [bits(one), NONE]),
+                    [one, two] => (start, [bits(one), bits(two)]),
+                    _ => (CROWDED, [NONE; 2]),
                 };
-                Near { start, end, two }
+                Near { start, two }
             })
             .collect();
         Self {
             bounds: bounds.into(),
+            last: near.len() - 1,
             near,
             lowest,
         }
@@ -77,23 +88,27 @@ impl Bounds {
     }
 
     /// How many bounds are below `value`, which is its bucket.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn bucket(&self, value: f64) -> usize {
-        if value.is_sign_negative() {
-            return self.search(value);
+        self.find(value)
+            .filter(|at| *at <= self.bounds.len())
+            .unwrap_or_else(|| self.search(value))
+    }
+
+    /// The bucket of `value`; more than there are, or `None`, when it takes a search.
+    #[inline(always)]
+    fn find(&self, value: f64) -> Option<usize> {
+        let bits = value.to_bits();
+        if bits > INFINITY {
+            return None;
         }
         #[expect(
             clippy::cast_possible_truncation,
             reason = "an exponent has eleven bits"
         )]
-        let at = exponent(value).saturating_sub(self.lowest) as usize;
-        let Some(near) = self.near.get(at) else {
-            return self.bounds.len();
-        };
-        if near.end - near.start > 2 {
-            return self.search(value);
-        }
-        near.start + usize::from(near.two[0] < value) + usize::from(near.two[1] < value)
+        let at = exponent(bits).saturating_sub(self.lowest) as usize;
+        let near = self.near.get(at.min(self.last))?;
+        Some(near.start + usize::from(near.two[0] < bits) + usize::from(near.two[1] < bits))
     }
 
     #[cold]
@@ -104,13 +119,19 @@ impl Bounds {
 }
 
 /// The sum of the values and their counts by bucket. The last bucket takes what is above every bound.
+///
+/// The sum is in two words, one for even buckets and one for odd: an addition to a float in memory takes as long as the whole rest of an
+/// observation, and the next seldom has to wait for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Buckets(Slot);
 
+/// Words of the sum.
+const SUMS: usize = 2;
+
 impl Buckets {
-    /// Words that a distribution over `bounds` takes: the sum, the buckets, the one above them.
+    /// Words that a distribution over `bounds` takes: of the sum, the buckets, and the one above them.
     fn width(bounds: &Bounds) -> usize {
-        bounds.len() + 2
+        SUMS + bounds.len() + 1
     }
 
     /// The most bounds that a distribution can have.
@@ -133,39 +154,45 @@ impl Buckets {
         (!self.0.is_mute()).then_some(self.0)
     }
 
-    /// Counts `times` values of `value`, in the bucket `at`.
+    /// Counts `times` values of `value`, unless it is NaN; says whether it did.
     #[inline(always)]
-    pub(crate) fn add(self, bounds: &Bounds, value: f64, times: u64) {
-        let at = bounds.bucket(value);
+    pub(crate) fn add(self, bounds: &Bounds, value: f64, times: u64) -> bool {
         #[expect(
             clippy::cast_precision_loss,
             reason = "a repeat count stays far below 2^53"
         )]
         let amount = value * times as f64;
-        if let Some([sum, counts @ ..]) = own_words(self.0)
-            && let Some(count) = counts.get(at)
+        if let Some(at) = bounds.find(value)
+            && let Some(words) = own_words(self.0)
+            && let Some(count) = words.get(SUMS + at)
         {
             add_own(count, times);
-            add_float_own(sum, amount);
+            add_float_own(&words[at % SUMS], amount);
+            true
         } else {
-            self.add_elsewhere(at, amount, times);
+            self.add_elsewhere(bounds, value, amount, times)
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn add_elsewhere(self, at: usize, amount: f64, times: u64) {
+    fn add_elsewhere(self, bounds: &Bounds, value: f64, amount: f64, times: u64) -> bool {
+        if value.is_nan() {
+            return false;
+        }
+        let at = bounds.bucket(value);
         match words(self.0) {
             Some(Words::Own(words)) => {
-                add_own(&words[at + 1], times);
-                add_float_own(&words[0], amount);
+                add_own(&words[SUMS + at], times);
+                add_float_own(&words[at % SUMS], amount);
             }
             Some(Words::Shared(words)) => {
-                words[at + 1].fetch_add(times, Relaxed);
-                add_float_shared(&words[0], amount);
+                words[SUMS + at].fetch_add(times, Relaxed);
+                add_float_shared(&words[at % SUMS], amount);
             }
             None => {}
         }
+        true
     }
 
     /// Puts the counts of the buckets, each alone, into `counts`, and returns the sum.
@@ -175,8 +202,8 @@ impl Buckets {
         if self.0.is_mute() {
             return 0.0;
         }
-        reader.range(self.0.plus(1), counts);
-        reader.float(self.0)
+        reader.range(self.0.plus(SUMS), counts);
+        (0..SUMS).map(|at| reader.float(self.0.plus(at))).sum()
     }
 }
 
@@ -232,7 +259,7 @@ mod tests {
         ];
         for bounds in all {
             for near in Bounds::new(bounds).near {
-                assert!(near.end - near.start <= 2, "{near:?} of {bounds:?}");
+                assert!(near.start <= bounds.len(), "{near:?} of {bounds:?}");
             }
         }
     }

@@ -19,6 +19,11 @@ impl Chunk {
     }
 }
 
+/// Makes a branch one that is seldom taken.
+#[cold]
+#[inline]
+pub(super) fn seldom() {}
+
 /// One word for every slot, in chunks that appear when they are first written to.
 ///
 /// **Consistency.** A word reads 0 until its chunk is published. Whoever owns a lane is the only writer of its words; a stripe has many.
@@ -80,6 +85,7 @@ impl Lane {
     pub(super) fn words(&self, slot: Slot, order: Ordering) -> Option<&[AtomicU64]> {
         let chunk = self.chunks[slot.chunk()].load(order);
         if chunk.is_null() {
+            seldom();
             return None;
         }
         // SAFETY: a pointer that isn't null was published by `make` and its chunk lives as long as this lane.

@@ -33,7 +33,8 @@ use crate::{
 /// **Labels.** `L`; series of a closed set start at 0, those of an open one appear when they are first asked for.
 /// **When it moves.** With each observation, at once.
 /// **Consistency.** `_count` is the sum of the buckets, so they agree in every scrape; `_sum` may be ahead or behind by the
-/// observations under way. No bucket is lower in a later scrape.
+/// observations under way. No bucket is lower in a later scrape. The sum is rounded as `f64` is, in an order of its own: its last digits may
+/// differ from those of a loop over the same values.
 ///
 /// # Examples
 /// ```
@@ -104,12 +105,16 @@ pub(crate) struct HistogramCell {
 }
 
 impl HistogramCell {
+    /// Whether the value could be counted: NaN can't.
     #[inline(always)]
-    fn observe(&self, shape: &HistogramShape, value: f64, times: u64) {
-        self.classic.add(&shape.bounds, value, times);
-        if let Some(native) = &self.native {
+    fn observe(&self, shape: &HistogramShape, value: f64, times: u64) -> bool {
+        let counted = self.classic.add(&shape.bounds, value, times);
+        if let Some(native) = &self.native
+            && counted
+        {
             native.add(value, times);
         }
+        counted
     }
 
     /// Native buckets are read first, and written last: what they hold, the classic ones hold too.
@@ -149,10 +154,9 @@ macro_rules! record {
             /// Counts `value` as often as `times` says; 0 times is not at all.
             #[inline(always)]
             pub fn observe_times(&self, value: f64, times: u64) {
-                if value.is_nan() {
-                    self.0.family().own.refuse();
-                } else if times > 0 {
-                    self.0.cell().observe(&self.0.family().shape, value, times);
+                let (cell, family) = (self.0.cell(), self.0.family());
+                if times > 0 && !cell.observe(&family.shape, value, times) {
+                    family.own.refuse();
                 }
             }
 
