@@ -6,5 +6,8 @@ mod clock;
 mod domain;
 
 pub mod orchestrator;
+pub mod predict;
+pub mod rerank;
+pub mod vla;
 
 pub use domain::{Domain, domain, domains};

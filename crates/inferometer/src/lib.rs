@@ -54,6 +54,7 @@
 //! | declaring, scraping | [`Registry`] |
 //! | families whose labels are known only at run time | [`dynamic`] |
 //! | a request's life, from arrival to outcome | [`lifecycle`] |
+//! | what monitors find, and who is told | [`sample`] |
 //! | what is known of a metric without an instance | [`descriptors`], [`Descriptor`] |
 //!
 //! # The registry's own metrics
@@ -90,6 +91,7 @@ mod sync;
 pub mod buckets;
 pub mod dynamic;
 pub mod lifecycle;
+pub mod sample;
 
 pub use cell::set_thread_shards;
 pub use descriptor::{Descriptor, Kind, LabelBound, LabelDescriptor};

@@ -1,0 +1,5 @@
+//! The prediction API: what it shows of its machine.
+
+pub mod gpu;
+pub mod health;
+pub mod host;

@@ -1,0 +1,1 @@
+//! Its view of the health of its components.

@@ -1,0 +1,1 @@
+//! Its view of the machine.

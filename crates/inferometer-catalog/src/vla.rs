@@ -1,0 +1,4 @@
+//! The robot inference API: what it shows of its machine.
+
+pub mod gpu;
+pub mod health;

@@ -1,0 +1,1 @@
+//! The machine and the process: processors, memory, disks, temperatures, pressure.

@@ -1,0 +1,7 @@
+//! What monitors find, as plain values in base units, and the traits of those who want to be told.
+//!
+//! A monitor takes samples and knows no names of metrics; a set of metrics takes samples and knows no driver. A service
+//! brings the two together.
+
+pub mod gpu;
+pub mod host;

@@ -1,0 +1,1 @@
+//! A GPU, and what it was found to do at one moment.

@@ -1,0 +1,1 @@
+//! A machine, and what it was found to do at one moment.
