@@ -1,4 +1,8 @@
 //! Distributions over buckets with upper bounds.
+#![expect(
+    unsafe_code,
+    reason = "a place that is below one that was checked needs no check"
+)]
 
 use super::{
     bank::{Reader, Slot},
@@ -15,12 +19,13 @@ use crate::sync::Relaxed;
 #[derive(Debug)]
 pub(crate) struct Bounds {
     bounds: Box<[f64]>,
-    near: Box<[Near]>,
+    near: Box<[Near; EXPONENTS]>,
     /// The exponent of `near[0]`.
     lowest: u64,
-    /// Where `near` ends.
-    last: usize,
 }
+
+/// How many exponents the table tells apart, from 10⁻⁹ to 10⁹ for one; what is beyond takes a search where bounds are so far apart.
+const EXPONENTS: usize = 64;
 
 /// The bounds that a value of some exponent may lie beside.
 #[derive(Clone, Copy, Debug)]
@@ -55,29 +60,28 @@ impl Bounds {
         let lowest = exponents.start.saturating_sub(1);
         let least = |at| f64::from_bits(if at == lowest { 0 } else { at << 52 });
         let below = |value: f64| bounds.partition_point(|bound| *bound < value);
-        let near: Box<[Near]> = (lowest..=exponents.end)
-            .map(|at| {
-                let start = below(least(at));
-                let end = if at == exponents.end {
-                    bounds.len()
-                } else {
-                    below(least(at + 1))
-                };
-                // A zero may be a negative one.
-                let bits = |bound: &f64| (bound + 0.0).to_bits();
-                let (start, two) = match &bounds[start..end] {
-                    [] => (start, [NONE; 2]),
-                    [one] => (start, [bits(one), NONE]),
-                    [one, two] => (start, [bits(one), bits(two)]),
-                    _ => (CROWDED, [NONE; 2]),
-                };
-                Near { start, two }
-            })
-            .collect();
+        let highest = exponents.end;
+        let near = std::array::from_fn(|place| {
+            let at = (lowest + place as u64).min(highest);
+            let start = below(least(at));
+            let end = if at == highest || place == EXPONENTS - 1 {
+                bounds.len()
+            } else {
+                below(least(at + 1))
+            };
+            // A zero may be a negative one.
+            let bits = |bound: &f64| (bound + 0.0).to_bits();
+            let (start, two) = match &bounds[start..end] {
+                [] => (start, [NONE; 2]),
+                [one] => (start, [bits(one), NONE]),
+                [one, two] => (start, [bits(one), bits(two)]),
+                _ => (CROWDED, [NONE; 2]),
+            };
+            Near { start, two }
+        });
         Self {
             bounds: bounds.into(),
-            last: near.len() - 1,
-            near,
+            near: Box::new(near),
             lowest,
         }
     }
@@ -107,7 +111,7 @@ impl Bounds {
             reason = "an exponent has eleven bits"
         )]
         let at = exponent(bits).saturating_sub(self.lowest) as usize;
-        let near = self.near.get(at.min(self.last))?;
+        let near = &self.near[at.min(EXPONENTS - 1)];
         Some(near.start + usize::from(near.two[0] < bits) + usize::from(near.two[1] < bits))
     }
 
@@ -157,17 +161,31 @@ impl Buckets {
     /// Counts `times` values of `value`, unless it is NaN; says whether it did.
     #[inline(always)]
     pub(crate) fn add(self, bounds: &Bounds, value: f64, times: u64) -> bool {
+        self.add_at(bounds.find(value), bounds, value, times)
+    }
+
+    /// As [`add`](Self::add), where there are no bounds.
+    #[inline(always)]
+    pub(crate) fn add_boundless(self, bounds: &Bounds, value: f64, times: u64) -> bool {
+        let at = (!value.is_nan()).then_some(0);
+        self.add_at(at, bounds, value, times)
+    }
+
+    /// As [`add`](Self::add), the bucket found, unless that takes a search.
+    #[inline(always)]
+    fn add_at(self, at: Option<usize>, bounds: &Bounds, value: f64, times: u64) -> bool {
         #[expect(
             clippy::cast_precision_loss,
             reason = "a repeat count stays far below 2^53"
         )]
         let amount = value * times as f64;
-        if let Some(at) = bounds.find(value)
+        if let Some(at) = at
             && let Some(words) = own_words(self.0)
             && let Some(count) = words.get(SUMS + at)
         {
             add_own(count, times);
-            add_float_own(&words[at % SUMS], amount);
+            // SAFETY: `at % SUMS` is below `SUMS + at`, which is a place in `words`.
+            add_float_own(unsafe { words.get_unchecked(at % SUMS) }, amount);
             true
         } else {
             self.add_elsewhere(bounds, value, amount, times)
@@ -258,7 +276,7 @@ mod tests {
             &TOKENS,
         ];
         for bounds in all {
-            for near in Bounds::new(bounds).near {
+            for near in *Bounds::new(bounds).near {
                 assert!(near.start <= bounds.len(), "{near:?} of {bounds:?}");
             }
         }

@@ -108,10 +108,15 @@ impl HistogramCell {
     /// Whether the value could be counted: NaN can't.
     #[inline(always)]
     fn observe(&self, shape: &HistogramShape, value: f64, times: u64) -> bool {
-        let counted = self.classic.add(&shape.bounds, value, times);
-        if let Some(native) = &self.native
-            && counted
-        {
+        let Some(native) = &self.native else {
+            return self.classic.add(&shape.bounds, value, times);
+        };
+        let counted = if shape.bounds.len() == 0 {
+            self.classic.add_boundless(&shape.bounds, value, times)
+        } else {
+            self.classic.add(&shape.bounds, value, times)
+        };
+        if counted {
             native.add(value, times);
         }
         counted
