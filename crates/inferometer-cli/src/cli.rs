@@ -7,12 +7,13 @@ mod worker;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, CommandFactory as _, Parser, Subcommand, ValueEnum,
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
+    config::{self, ConfigError},
     load::{Arrivals, Mix, Target},
     logging::LogFormat,
     models,
@@ -34,6 +35,12 @@ pub struct Cli {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+    /// A file of settings in TOML: options by name, in a table for each command, as in [serve.orchestrator].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print what the configuration is and where each part of it came from, and do nothing else.
+    #[arg(long, global = true)]
+    pub print_config: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -53,6 +60,13 @@ Ports:
                   metrics          9090    9902
   A taken port is an error that names the option to change it; --ports auto takes free ones.
 
+Configuration:
+  Every option can also be given in a file (--config FILE) or in the environment:
+    queue-capacity = 64                                under [serve.orchestrator] of the file
+    INFEROMETER_SERVE_ORCHESTRATOR_QUEUE_CAPACITY=64   in the environment
+  The command line comes first, then the environment, the file, the default. --print-config shows
+  the result, and where each part of it came from.
+
 Environment:
   RUST_LOG          log lines to show, as in info,orchestrator=debug (default: info; demo: warn)
   OPENAI_API_KEY    the key for workers of the kind openai:URL
@@ -62,42 +76,66 @@ Exit codes:
   0 fine    1 failed    2 the command line can't be understood";
 
 impl Cli {
-    /// Reads a command line, the program's name first.
+    /// Reads a command line, the program's name first; the environment and the file that is named say what it doesn't.
     ///
     /// # Errors
     ///
-    /// When it can't be understood, or asks for help; the error prints itself and knows its exit code.
-    pub fn read<I, W>(words: I) -> Result<Self, clap::Error>
+    /// When it can't be understood, or asks for help.
+    pub fn read<I, W>(words: I) -> Result<Reading, ConfigError>
     where
         I: IntoIterator<Item = W>,
-        W: Into<OsString> + Clone,
+        W: Into<OsString>,
     {
-        Self::try_parse_from(words).map_err(|mut error| {
-            if error.kind() == ErrorKind::InvalidSubcommand {
-                let usage = error
-                    .get(ContextKind::Usage)
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let command = Self::command();
-                let serve = command
-                    .find_subcommand("serve")
-                    .filter(|_| usage.contains("inferometer serve"));
-                let what = if serve.is_some() {
-                    "services"
-                } else {
-                    "subcommands"
-                };
-                let known: Vec<&str> = serve
-                    .unwrap_or(&command)
-                    .get_subcommands()
-                    .map(clap::Command::get_name)
-                    .collect();
-                let tip = StyledStr::from(format!("the {what} are {}", known.join(", ")));
-                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-            }
-            error
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let mut definition = config::with_environment(Self::command());
+        definition.build();
+        let settled = config::settle(&definition, &words).map_err(|error| match error {
+            ConfigError::Arguments(error) => ConfigError::Arguments(with_known(error)),
+            file @ ConfigError::File(_) => file,
+        })?;
+        let cli = Self::from_arg_matches(&settled.matches)?;
+        Ok(if cli.print_config {
+            Reading::Print(settled.print(&definition))
+        } else {
+            Reading::Run(cli.into())
         })
     }
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Reading {
+    /// To run a command.
+    Run(Box<Cli>),
+    /// To print this, and no more.
+    Print(String),
+}
+
+/// Adds the known names to an error about an unknown one.
+fn with_known(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let usage = error
+            .get(ContextKind::Usage)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let command = Cli::command();
+        let serve = command
+            .find_subcommand("serve")
+            .filter(|_| usage.contains("inferometer serve"));
+        let what = if serve.is_some() {
+            "services"
+        } else {
+            "subcommands"
+        };
+        let known: Vec<&str> = serve
+            .unwrap_or(&command)
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let tip = StyledStr::from(format!("the {what} are {}", known.join(", ")));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// The subcommands.

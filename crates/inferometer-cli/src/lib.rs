@@ -1,6 +1,7 @@
 //! The parts of the `inferometer` program, for the program itself and for tests that drive it in process.
 //!
 //! - [`cli`]: what the command line may say, and its help;
+//! - [`config`]: the same from a file and from the environment;
 //! - [`command`]: what each subcommand does;
 //! - [`load`]: load on an OpenAI-compatible endpoint;
 //! - [`addresses`], [`banner`], [`loading`], [`summary`], [`terminal`], [`ticker`]: what people and scripts get to see;
@@ -10,6 +11,7 @@ pub mod addresses;
 pub mod banner;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod ending;
 pub mod failure;
 pub mod files;

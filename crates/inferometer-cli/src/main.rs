@@ -1,17 +1,27 @@
 //! The `inferometer` program.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use inferometer_cli::{
-    cli::{self, Cli},
-    command, failure, logging,
+    cli::{self, Cli, Reading},
+    command,
+    config::ConfigError,
+    failure, logging,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(Reading::Run(cli)) => cli,
+        Ok(Reading::Print(text)) => return print(&text),
+        Err(ConfigError::Arguments(error)) => error.exit(),
+        Err(error @ ConfigError::File(_)) => {
+            failure::print(&error.into());
+            return ExitCode::from(2);
+        }
+    };
     // On a terminal the demo shows one line that moves; a log line for each request would push it away.
     let quiet = matches!(cli.command, cli::Command::Demo(_)) && io::stderr().is_terminal();
     let level = if quiet { "warn" } else { "info" };
@@ -23,4 +33,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Standard output may be closed, as by `head`: that's no failure.
+fn print(text: &str) -> ExitCode {
+    drop(io::stdout().write_all(text.as_bytes()));
+    ExitCode::SUCCESS
 }

@@ -112,6 +112,50 @@ fn a_log_filter_that_makes_no_sense_is_an_error() {
 }
 
 #[test]
+fn the_configuration_is_printed_with_the_source_of_each_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "[load]\nrate = 3.5\nseed = 7\nsessions = 9\n").unwrap();
+    let printed = |variable: &str, value: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_inferometer"))
+            .args(["load", "--print-config", "--sessions", "4", "--config"])
+            .arg(&file)
+            .env(variable, value)
+            .env("OPENAI_API_KEY", "sk-nobody-sees-this")
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, text, _) = printed("INFEROMETER_LOAD_SEED", "11");
+    assert_eq!(code, Some(0));
+    let file = file.display();
+    for line in [
+        "seed = 11  # from the environment, INFEROMETER_LOAD_SEED".to_owned(),
+        format!("rate = 3.5  # from {file}, line 2"),
+        "sessions = 4  # from the command line".to_owned(),
+        "mix = ".to_owned(),
+        "# OPENAI_API_KEY = (set)".to_owned(),
+    ] {
+        assert!(
+            text.lines().any(|printed| printed.starts_with(&line)),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(!text.contains("sk-nobody"), "{text}");
+
+    let (code, _, error) = printed("INFEROMETER_LOAD_RATE", "many");
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("many") && error.contains("--rate"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_catalogue_prints_a_table_and_json() {
     let table = inferometer(&["catalogue", "orchestrator"]);
     assert!(

@@ -4,9 +4,11 @@ use super::*;
 
 fn parse(line: &str) -> Result<Command, String> {
     let words = std::iter::once("inferometer").chain(line.split_whitespace());
-    Cli::read(words)
-        .map(|cli| cli.command)
-        .map_err(|error| error.to_string())
+    match Cli::read(words) {
+        Ok(Reading::Run(cli)) => Ok(cli.command),
+        Ok(Reading::Print(text)) => Err(text),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[test]
