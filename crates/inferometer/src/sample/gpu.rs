@@ -80,6 +80,7 @@ pub struct GpuSample {
     /// Of what.
     pub device: Arc<GpuDevice>,
     /// When the reading ended.
+    #[cfg_attr(feature = "serde", serde(default = "never"))]
     pub at: SystemTime,
     /// The share of the driver's last window, a sixth of a second to a second, in which at least one kernel ran.
     pub utilization: Option<f64>,
@@ -113,6 +114,11 @@ pub struct GpuSample {
     pub own_memory: Option<u64>,
     /// The other processes that use it.
     pub others: Option<OtherProcesses>,
+}
+
+#[cfg(feature = "serde")]
+fn never() -> SystemTime {
+    SystemTime::UNIX_EPOCH
 }
 
 impl GpuSample {
