@@ -81,3 +81,9 @@ impl Watch {
         )
     }
 }
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}

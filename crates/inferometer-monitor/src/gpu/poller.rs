@@ -638,3 +638,9 @@ impl Poller {
         })
     }
 }
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -97,7 +97,7 @@ fn all_three_views_show_the_sample_exactly() {
             r#"vla_gpu_memory_used_bytes{device="1"} 37688705024.0"#,
             r#"vla_gpu_memory_total_bytes{device="0"} 150754820096.0"#,
             r#"vla_gpu_memory_total_bytes{device="1"} 150754820096.0"#,
-            r#"vla_gpu_memory_utilization_percent{device="0"} 5.306629622"#,
+            r#"vla_gpu_memory_utilization_percent{device="0"} 5.306629662"#,
             r#"vla_gpu_memory_utilization_percent{device="1"} 25.0"#,
             r#"vla_gpu_temperature_celsius{device="0"} 41.0"#,
             r#"vla_gpu_temperature_celsius{device="1"} 66.0"#,
