@@ -1,0 +1,13 @@
+//! The GPU monitor on a driver that does as it is told.
+
+mod calls;
+mod driver;
+mod figures;
+mod hangs;
+mod hooks;
+mod inference;
+mod losses;
+mod machine;
+mod parts;
+mod replay;
+mod views;

@@ -1,0 +1,4 @@
+//! The monitors, from outside.
+
+#[cfg(feature = "gpu")]
+mod gpu;
