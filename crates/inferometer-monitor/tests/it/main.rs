@@ -1,0 +1,3 @@
+//! The monitors as a service uses them: scheduled, asked and scraped.
+
+mod scheduler;
