@@ -1,6 +1,6 @@
 //! Wall-clock seconds out of the monotonic clock.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Gives the wall-clock time of monotonic instants by one reading of both clocks, so that a timestamp costs no clock of its own.
 ///
@@ -25,5 +25,11 @@ impl UnixClock {
     /// Seconds since 1970 at `at`, which isn't before the start.
     pub(crate) fn seconds(&self, at: Instant) -> f64 {
         self.seconds + at.saturating_duration_since(self.instant).as_secs_f64()
+    }
+
+    /// The instant of so many seconds since 1970, which [`seconds`](Self::seconds) gave, to about a microsecond.
+    pub(crate) fn instant(&self, seconds: f64) -> Instant {
+        let since = Duration::try_from_secs_f64(seconds - self.seconds).unwrap_or_default();
+        self.instant + since
     }
 }

@@ -19,6 +19,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What a service has in hand at one moment, and when it last moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Requests that have arrived and not ended.
+    pub in_flight: u64,
+    /// A count that rises when work is completed: requests answered in full. One that was given up moves nothing.
+    pub completed: u64,
+    /// When something last moved, where that is known.
+    pub last_progress: Option<Instant>,
+}
+
 /// What a service does with a request's timings. Its metric set implements it; every method but [`counts`](Self::counts) has an
 /// empty default.
 ///
@@ -46,6 +57,22 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// Something moved in `stage`.
     fn progressed(&self, stage: Self::Stage, at: Instant) {
         let _ = (stage, at);
+    }
+
+    /// When something last moved in any stage, by what [`progressed`](Self::progressed) was told; `None` where nothing has, or
+    /// where that isn't kept.
+    fn last_progress(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What is in hand and when it last moved, for those who want to see that it doesn't any more.
+    fn activity(&self) -> Activity {
+        let counts = self.counts();
+        Activity {
+            in_flight: u64::try_from(counts.in_flight()).unwrap_or(0),
+            completed: counts.finished(Outcome::Ok),
+            last_progress: self.last_progress(),
+        }
     }
 
     /// The first token has come, `since_start` after the request.

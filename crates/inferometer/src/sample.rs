@@ -4,4 +4,5 @@
 //! brings the two together.
 
 pub mod gpu;
+pub mod health;
 pub mod host;

@@ -149,6 +149,14 @@ impl Lifecycle for Recorder {
             .set(self.clock.seconds(at));
     }
 
+    fn last_progress(&self) -> Option<Instant> {
+        let times = self
+            .stages
+            .iter()
+            .filter_map(|stage| stage.last_progress.get());
+        times.reduce(f64::max).map(|at| self.clock.instant(at))
+    }
+
     fn first_token(&self, since_start: Duration) {
         self.metrics
             .time_to_first_token
@@ -178,5 +186,35 @@ impl Lifecycle for Recorder {
         if self.objective.holds(summary) {
             self.metrics.requests_within_objective.inc();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use inferometer::lifecycle::Request;
+
+    use super::*;
+
+    #[test]
+    fn the_last_progress_of_all_stages_can_be_asked_as_an_instant() {
+        let registry = Registry::new();
+        let recorder = Arc::new(Recorder::register(&registry, Objective::default()).unwrap());
+        assert_eq!(recorder.last_progress(), None);
+        let mut request = Request::admit(&recorder);
+        assert_eq!(recorder.activity().in_flight, 1);
+        let moved = Instant::now() + Duration::from_secs(2);
+        request.begin_at(Stage::Rag, moved);
+        request.end_at(moved + Duration::from_secs(1));
+        request.begin_at(Stage::Assemble, moved + Duration::from_millis(500));
+        let last = recorder.last_progress().unwrap();
+        // Kept as a float of seconds since 1970, which tells a quarter of a microsecond apart.
+        let off =
+            last.max(moved + Duration::from_secs(1)) - last.min(moved + Duration::from_secs(1));
+        assert!(off < Duration::from_micros(1), "{off:?}");
+        let _summary = request.finish(Outcome::Ok);
+        assert_eq!(
+            (recorder.activity().in_flight, recorder.activity().completed),
+            (0, 1)
+        );
     }
 }

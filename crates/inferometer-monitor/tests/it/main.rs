@@ -1,4 +1,6 @@
-//! The monitors, from outside.
+//! The monitors as a service uses them: scheduled, asked and scraped.
 
 #[cfg(feature = "gpu")]
 mod gpu;
+mod health;
+mod scheduler;
