@@ -23,6 +23,9 @@ use super::{
 /// So many file systems are shown.
 const LIMIT: usize = 64;
 
+/// A longer mount point would share its series with every other such, as a label's value it couldn't be.
+const LONGEST: usize = 1_024;
+
 /// Types that are no disk: interfaces of the kernel, memory, and images that are always full.
 const NO_DISKS: [&str; 35] = [
     "autofs",
@@ -188,6 +191,9 @@ fn place_and_type(line: &str) -> Option<(&str, &str)> {
 }
 
 fn is_disk(kind: &str, mount_point: &str) -> bool {
+    if mount_point.len() > LONGEST {
+        return false;
+    }
     // A program's file system names the program: `fuse.sshfs`. `fuseblk` is a disk.
     let kind = kind.split_once('.').map_or(kind, |(kind, _)| kind);
     !NO_DISKS.contains(&kind) && (mount_point == "/" || !ONLY_AS_ROOT.contains(&kind))

@@ -9,6 +9,9 @@ use super::{super::files::Files, Collect, Failure};
 /// So many sensors are shown.
 const LIMIT: usize = 64;
 
+/// No chip has a name, and no sensor a label, of more bytes.
+const LONGEST: usize = 200;
+
 /// The sensors.
 #[derive(Debug)]
 pub(super) struct Sensors;
@@ -111,11 +114,11 @@ impl Found {
     }
 }
 
-/// A short file's text; `None` where there is none, for a name is no more than a help.
+/// A name; `None` where there is none, or none fit to be one: it is no more than a help.
 fn text(files: &mut Files, path: &Path) -> Option<String> {
     let text = files.read(path).ok()?;
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    (1..=LONGEST).contains(&text.len()).then(|| text.to_owned())
 }
 
 /// What a sensor says; `None` where it says nothing now: it is gone, or what it measures sleeps.
