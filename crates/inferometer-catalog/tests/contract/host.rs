@@ -34,9 +34,8 @@ fn judge(system: &str, names: &[&str], declared: Vec<Descriptor>) {
         if !names.contains(&name) {
             continue;
         }
-        let descriptor = declared
-            .remove(name)
-            .unwrap_or_else(|| panic!("{name} is not declared"));
+        let descriptor = declared.remove(name);
+        let descriptor = descriptor.expect("each row of the contract is declared");
         assert_eq!(descriptor.kind.as_str(), row.kind, "{name}");
         assert_eq!(descriptor.unit.as_deref().unwrap_or(""), row.unit, "{name}");
         // Labels in brackets are our reading where the contract gives none.

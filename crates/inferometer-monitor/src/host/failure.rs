@@ -86,10 +86,6 @@ impl Failure {
     }
 
     #[cfg(target_os = "linux")]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "it is what `map_err` has to give"
-    )]
     pub(super) fn of_parser(path: &Path, error: procfs_core::ProcError) -> Self {
         match error {
             // Its own text calls every unexpected byte a bug to report.

@@ -1,6 +1,6 @@
 //! The temperatures, from `/sys/class/hwmon`, or `/sys/class/thermal` where there are none.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use inferometer::sample::host::{HostSample, Temperature};
 
@@ -82,7 +82,7 @@ impl Found {
         Ok(())
     }
 
-    fn sensor(&mut self, files: &mut Files, component: String, path: &PathBuf) {
+    fn sensor(&mut self, files: &mut Files, component: String, path: &Path) {
         self.sensors += 1;
         if self.sensors > LIMIT {
             return;
