@@ -100,7 +100,7 @@ pub(super) fn collectors(options: &Options) -> Vec<Entry> {
 pub(super) struct Entry {
     pub(super) name: Collector,
     collect: Box<dyn Collect>,
-    failure: Option<String>,
+    failure: Option<Failure>,
 }
 
 impl fmt::Debug for Entry {
@@ -113,34 +113,29 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// Runs it, and tells how long that took and how it ended. It says so in the log when that changed.
+    /// Runs it, and tells how long that took and why it failed, if it did. What changed since its last run is in the log.
     pub(super) fn run(
         &mut self,
         files: &mut Files,
         sample: &mut HostSample,
-    ) -> (Duration, Result<(), Failure>) {
+    ) -> (Duration, Option<&Failure>) {
         let start = Instant::now();
         let collect = AssertUnwindSafe(|| self.collect.collect(files, sample));
         let result =
             catch_unwind(collect).unwrap_or_else(|payload| Err(Failure::panicked(&*payload)));
         let took = start.elapsed();
-        let name = self.name;
-        let failure = result.as_ref().err().map(ToString::to_string);
-        match (&self.failure, &failure) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                tracing::warn!(collector = %name, "the machine's {name} can't be read in full: {now}");
+        let (name, now) = (self.name, result.err());
+        match (&self.failure, &now) {
+            (Some(before), Some(now)) if now.is_like(before) => {}
+            (_, Some(now)) => {
+                tracing::warn!(collector = %name, "not all of the machine's {name} can be read: {now}");
             }
             (Some(_), None) => {
-                tracing::info!(collector = %name, "the machine's {name} can be read again");
+                tracing::info!(collector = %name, "all of the machine's {name} can be read again");
             }
-            _ => {}
+            (None, None) => {}
         }
-        self.failure = failure;
-        (took, result)
-    }
-
-    /// What is wrong with it, since its last run.
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+        self.failure = now;
+        (took, self.failure.as_ref())
     }
 }

@@ -1,6 +1,11 @@
 //! Why a collector has nothing, or not all, to show.
 
-use std::{any::Any, io, path::Path, path::PathBuf};
+use std::{
+    any::Any,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use inferometer::LabelValue;
 
@@ -11,6 +16,8 @@ pub enum Reason {
     Unreadable,
     /// A file isn't written as the kernel writes it.
     Malformed,
+    /// A file system doesn't answer.
+    Stuck,
     /// There is more than is shown.
     TooMany,
     /// The collector panicked.
@@ -42,6 +49,17 @@ pub enum Failure {
         /// What is wrong with it.
         what: String,
     },
+    /// A file system doesn't answer.
+    #[error(
+        "{} has not said within {patience:?} how large it is; its disk, or the program behind it, hangs: look for both in the kernel's log; it is shown again as soon as it answers",
+        path.display()
+    )]
+    Stuck {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// There is more than is shown.
     #[error("{found} {things}, of which the first {shown} are shown")]
     TooMany {
@@ -66,9 +84,25 @@ impl Failure {
         match self {
             Self::Unreadable { .. } => Reason::Unreadable,
             Self::Malformed { .. } => Reason::Malformed,
+            Self::Stuck { .. } => Reason::Stuck,
             Self::TooMany { .. } => Reason::TooMany,
             Self::Panicked { .. } => Reason::Panicked,
         }
+    }
+
+    /// What failed, where it is a file.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Malformed { path, .. }
+            | Self::Stuck { path, .. } => Some(path),
+            Self::TooMany { .. } | Self::Panicked { .. } => None,
+        }
+    }
+
+    /// Whether both are the same thing gone wrong the same way, if not in the same words.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.reason(), self.path()) == (other.reason(), other.path())
     }
 
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {

@@ -42,9 +42,9 @@ impl Metrics {
         name: Collector,
         took: Duration,
         at: SystemTime,
-        result: &Result<(), Failure>,
+        failure: Option<&Failure>,
     ) {
-        self.collectors.ran(name, took, at, result);
+        self.collectors.ran(name, took, at, failure);
     }
 
     /// No collector will run any more.

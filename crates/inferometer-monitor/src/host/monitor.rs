@@ -45,7 +45,14 @@ pub struct HostMonitor {
     sampler: Mutex<Sampler>,
     metrics: Metrics,
     views: Vec<Arc<dyn HostView>>,
-    last: Mutex<Option<Arc<HostSample>>>,
+    last: Mutex<Last>,
+}
+
+/// What the last update left, for those who don't want to wait for the next.
+#[derive(Debug, Default)]
+struct Last {
+    sample: Option<Arc<HostSample>>,
+    failures: Vec<(Collector, String)>,
 }
 
 #[derive(Debug)]
@@ -85,7 +92,8 @@ impl HostMonitor {
 
     /// Takes one sample and shows it: in the metrics, then to each view in turn.
     ///
-    /// It always comes to an end with a sample, which lacks what couldn't be found out. A view must not call it.
+    /// It always comes to an end with a sample, which lacks what couldn't be found out: a disk that hangs is waited for once, for a
+    /// second. A view must not call it.
     pub fn update(&self) -> Arc<HostSample> {
         let mut sampler = lock(&self.sampler);
         let Sampler { files, collectors } = &mut *sampler;
@@ -94,29 +102,31 @@ impl HostMonitor {
             taken_at: Some(now),
             ..HostSample::default()
         };
+        let mut failures = Vec::new();
         for collector in collectors {
-            let (took, result) = collector.run(files, &mut sample);
-            self.metrics.ran(collector.name, took, now, &result);
+            let name = collector.name;
+            let (took, failure) = collector.run(files, &mut sample);
+            self.metrics.ran(name, took, now, failure);
+            failures.extend(failure.map(|failure| (name, failure.to_string())));
         }
         let sample = Arc::new(sample);
-        *lock(&self.last) = Some(Arc::clone(&sample));
+        *lock(&self.last) = Last {
+            sample: Some(Arc::clone(&sample)),
+            failures,
+        };
         self.tell(&sample);
         sample
     }
 
-    /// The last sample; `None` before the first.
+    /// The last sample; `None` before the first. It waits for no sample that is under way.
     pub fn sample(&self) -> Option<Arc<HostSample>> {
-        lock(&self.last).clone()
+        lock(&self.last).sample.clone()
     }
 
-    /// What went wrong in the last sample, collector by collector.
+    /// What went wrong in the last sample, collector by collector: what was tried, on what, and what to do. It waits for no sample that
+    /// is under way.
     pub fn failures(&self) -> Vec<(Collector, String)> {
-        let sampler = lock(&self.sampler);
-        let failing = sampler
-            .collectors
-            .iter()
-            .filter_map(|collector| Some((collector.name, collector.failure()?.to_owned())));
-        failing.collect()
+        lock(&self.last).failures.clone()
     }
 
     fn tell(&self, sample: &HostSample) {

@@ -1,7 +1,9 @@
 //! The file systems on disks, from `/proc/self/mountinfo` and the kernel's word on each.
 
+mod asker;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,13 +12,9 @@ use std::{
 use inferometer::sample::host::{Disk, HostSample};
 use procfs_core::process::MountInfo;
 
+use self::asker::{Answer, Asker, PATIENCE};
 use super::{
-    super::{
-        Options,
-        failure::is_absence,
-        files::Files,
-        options::{Measure, Space},
-    },
+    super::{Options, failure::is_absence, files::Files, options::Space},
     Collect, Failure,
 };
 
@@ -91,12 +89,13 @@ const ONLY_AS_ROOT: [&str; 17] = [
 pub(super) struct Disks {
     root: PathBuf,
     list: &'static str,
-    measure: Measure,
+    asker: Asker,
 }
 
 impl Disks {
     pub(super) fn new(options: &Options) -> Self {
         let root = options.roots.root.clone();
+        let measure = options.measure.clone();
         Self {
             // Seen from a container, the machine's mounts are those of its first process.
             list: match root == Path::new("/") {
@@ -104,10 +103,7 @@ impl Disks {
                 false => "1/mountinfo",
             },
             root,
-            measure: match &options.measure {
-                Some(measure) => Arc::clone(measure),
-                None => Arc::new(measure),
-            },
+            asker: Asker::new(measure.unwrap_or_else(|| Arc::new(self::measure))),
         }
     }
 }
@@ -116,72 +112,96 @@ impl Collect for Disks {
     fn collect(&mut self, files: &mut Files, sample: &mut HostSample) -> Result<(), Failure> {
         let (path, text) = files.proc(self.list)?;
         let (mounts, mut failure) = mounts(&path, &text);
-        let found = mounts.len();
-        let mut disks = Vec::with_capacity(found.min(LIMIT));
-        for mount_point in mounts.into_iter().take(LIMIT) {
-            let path = self.root.join(mount_point.trim_start_matches('/'));
-            match (self.measure)(&path) {
+        let mut disks = Vec::new();
+        // The same disk may be mounted in several places: the first that can be asked is shown.
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        for Mount { place, device, .. } in &mounts {
+            if known.contains(&**device) {
+                continue;
+            }
+            if disks.len() == LIMIT {
+                known.insert(device);
+                continue;
+            }
+            let path = self.root.join(place.trim_start_matches('/'));
+            match self.asker.ask(&path) {
                 // An interface of the kernel that isn't in the list above has no size.
-                Ok(Space { total_bytes: 0, .. }) => {}
-                Ok(space) => disks.push(Disk {
-                    mount_point,
+                Answer::Given(Ok(Space { total_bytes: 0, .. })) => continue,
+                Answer::Given(Ok(space)) => disks.push(Disk {
+                    mount_point: place.clone(),
                     total_bytes: space.total_bytes,
                     used_bytes: space.used_bytes,
                     free_bytes: space.free_bytes,
                 }),
                 // Unmounted meanwhile, mounted on a single file, or another user's.
-                Err(error) if is_absence(&error) => {}
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                Err(error) => failure = Some(Failure::unreadable(&path, error)),
+                Answer::Given(Err(error))
+                    if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    continue;
+                }
+                Answer::Given(Err(error)) => failure = Some(Failure::unreadable(&path, error)),
+                Answer::Stuck => {
+                    failure = Some(Failure::Stuck {
+                        path,
+                        patience: PATIENCE,
+                    });
+                }
             }
+            known.insert(device);
         }
-        sample.disks = Some(disks);
-        if found > LIMIT {
+        if disks.len() == LIMIT && known.len() > LIMIT {
             failure = failure.or(Some(Failure::TooMany {
                 things: "file systems are mounted",
-                found,
+                found: known.len(),
                 shown: LIMIT,
             }));
         }
+        disks.sort_by(|one, other| one.mount_point.cmp(&other.mount_point));
+        sample.disks = Some(disks);
         failure.map_or(Ok(()), Err)
     }
 }
 
-/// The mount points of the disks in alphabetical order, each disk once; and what is wrong with a line, if one is.
-fn mounts(path: &Path, text: &str) -> (Vec<String>, Option<Failure>) {
+/// A place where a disk is mounted.
+#[derive(Debug)]
+struct Mount {
+    /// Whether it is a part of the disk only.
+    part: bool,
+    place: String,
+    device: String,
+}
+
+/// Where disks are mounted, whole ones first, then in alphabetical order; and what is wrong with a line, if one is.
+fn mounts(path: &Path, text: &str) -> (Vec<Mount>, Option<Failure>) {
     // A later mount covers an earlier one in the same place, be it a disk or not.
-    let mut top: BTreeMap<String, Option<MountInfo>> = BTreeMap::new();
+    let mut top: BTreeMap<String, Option<Mount>> = BTreeMap::new();
     let mut failure = None;
     for line in text.lines() {
-        let Some((mount_point, kind)) = place_and_type(line) else {
+        let Some((place, kind)) = place_and_type(line) else {
             failure = Some(Failure::malformed(path, format!("a line is {line:?}")));
             continue;
         };
-        let mount_point = unescape(mount_point);
+        let place = unescape(place);
         // Most are no disks, and a whole line costs ten times as much to take apart.
-        if !is_disk(kind, &mount_point) {
-            top.insert(mount_point, None);
+        if !is_disk(kind, &place) {
+            top.insert(place, None);
             continue;
         }
         match MountInfo::from_line(line) {
-            Ok(mount) => drop(top.insert(mount_point, Some(mount))),
+            Ok(mount) => {
+                let mount = Mount {
+                    part: mount.root != "/",
+                    place: place.clone(),
+                    device: mount.majmin,
+                };
+                top.insert(place, Some(mount));
+            }
             Err(error) => failure = Some(Failure::of_parser(path, error)),
         }
     }
-    // The same disk in several places is shown in the first, or where the whole of it is.
-    let mut disks: Vec<(String, MountInfo)> = Vec::new();
-    for (mount_point, mount) in top {
-        let Some(mount) = mount else { continue };
-        let same = |(_, other): &&mut (String, MountInfo)| other.majmin == mount.majmin;
-        match disks.iter_mut().find(same) {
-            Some((_, other)) if other.root == "/" || mount.root != "/" => {}
-            Some(other) => *other = (mount_point, mount),
-            None => disks.push((mount_point, mount)),
-        }
-    }
-    let mut mount_points: Vec<_> = disks.into_iter().map(|(place, _)| place).collect();
-    mount_points.sort();
-    (mount_points, failure)
+    let mut mounts: Vec<_> = top.into_values().flatten().collect();
+    mounts.sort_by_key(|mount| mount.part);
+    (mounts, failure)
 }
 
 /// Where a line's file system is mounted, as the kernel writes it, and its type.
@@ -243,17 +263,17 @@ mod tests {
     fn of(lines: &[&str]) -> Vec<String> {
         let (found, failure) = mounts(Path::new("mountinfo"), &lines.join("\n"));
         assert!(failure.is_none(), "{failure:?}");
-        found
+        found.into_iter().map(|mount| mount.place).collect()
     }
 
     #[test]
-    fn a_disk_mounted_in_several_places_is_shown_where_the_whole_of_it_is() {
+    fn the_place_where_the_whole_of_a_disk_is_mounted_comes_first() {
         let found = of(&[
             "1 0 8:1 /var/lib /a rw - ext4 /dev/sda1 rw",
             "2 0 8:1 / /b rw - ext4 /dev/sda1 rw",
             "3 0 8:1 / /c rw - ext4 /dev/sda1 rw",
         ]);
-        assert_eq!(found, ["/b"]);
+        assert_eq!(found, ["/b", "/c", "/a"]);
     }
 
     #[test]

@@ -69,8 +69,10 @@ fn split<T>(result: Result<T, Failure>) -> (Option<T>, Option<Failure>) {
 
 fn stat(files: &mut Files) -> Result<Stat, Failure> {
     let (path, text) = files.proc("self/stat")?;
-    // The parser counts on a name in brackets with a blank on either side.
-    if !(text.contains(" (") && text.contains(") ")) {
+    let text = text.trim();
+    // The parser counts on a name in brackets with a blank on either side, and panics without.
+    let named = text.find(" (").zip(text.rfind(") "));
+    if named.is_none_or(|(opened, closed)| opened >= closed) || text.ends_with(')') {
         return Err(Failure::malformed(&path, "it has no name in brackets"));
     }
     Stat::from_read(text.as_bytes()).map_err(|error| Failure::of_parser(&path, error))
@@ -89,6 +91,13 @@ fn started(files: &mut Files, stat: &Stat) -> Option<f64> {
 
 fn max_descriptors(files: &mut Files) -> Result<Option<u64>, Failure> {
     let (path, text) = files.proc("self/limits")?;
+    // The parser counts on at least two limits and a name, and panics without.
+    if let Some(line) = text
+        .lines()
+        .find(|line| line.split_whitespace().count() < 4)
+    {
+        return Err(Failure::malformed(&path, format!("a line is {line:?}")));
+    }
     let limits =
         Limits::from_buf_read(text.as_bytes()).map_err(|error| Failure::of_parser(&path, error))?;
     Ok(match limits.max_open_files.soft_limit {

@@ -44,24 +44,18 @@ impl Collectors {
         collector: Collector,
         took: Duration,
         at: SystemTime,
-        result: &Result<(), Failure>,
+        failure: Option<&Failure>,
     ) {
         let labels = ByCollector { collector };
         self.duration.with(labels).set(took.as_secs_f64());
-        self.up
-            .with(labels)
-            .set(f64::from(u8::from(result.is_ok())));
-        match result {
-            Ok(()) => {
-                // A clock before 1970 is none to tell the time by.
-                if let Ok(since) = at.duration_since(UNIX_EPOCH) {
-                    self.last_success.with(labels).set(since.as_secs_f64());
-                }
-            }
-            Err(failure) => {
-                let reason = failure.reason();
-                self.failures.with(ByFailure { collector, reason }).inc();
-            }
+        let up = f64::from(u8::from(failure.is_none()));
+        self.up.with(labels).set(up);
+        if let Some(failure) = failure {
+            let reason = failure.reason();
+            self.failures.with(ByFailure { collector, reason }).inc();
+        } else if let Ok(since) = at.duration_since(UNIX_EPOCH) {
+            // A clock before 1970 is none to tell the time by.
+            self.last_success.with(labels).set(since.as_secs_f64());
         }
     }
 

@@ -1,6 +1,15 @@
 //! What fails, fails alone, and says why.
 
-use std::{fs, io, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
 
 use inferometer::sample::host::{HostSample, HostView};
 use inferometer_monitor::host::{Collector, Options};
@@ -110,6 +119,37 @@ fn a_machine_whose_files_are_empty_fails_where_the_kernel_writes_something() {
 }
 
 #[test]
+fn a_file_cut_short_anywhere_costs_its_own_collector_at_most_and_none_panics() {
+    let folder = copy("healthy");
+    for (collector, file) in [
+        (Collector::Cpu, "proc/stat"),
+        (Collector::Memory, "proc/meminfo"),
+        (Collector::Disk, "proc/self/mountinfo"),
+        (Collector::Pressure, "proc/pressure/io"),
+        (Collector::Process, "proc/self/stat"),
+        (Collector::Process, "proc/self/limits"),
+    ] {
+        let path = folder.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        // Each a monitor of its own, as the counters of one never fall.
+        for end in (0..whole.len()).step_by(7) {
+            fs::write(&path, &whole[..end]).unwrap();
+            let (registry, monitor) = monitor(folder.path());
+            monitor.update();
+            for (failed, message) in monitor.failures() {
+                assert_eq!(failed, collector, "{file} cut at {end}: {message}");
+                assert!(
+                    !message.contains("panicked"),
+                    "{file} cut at {end}: {message}"
+                );
+            }
+            assert!(registry.encode_text().len() > 1_000, "{file} cut at {end}");
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
 fn a_folder_in_the_place_of_a_file_is_a_failure_that_names_it() {
     let folder = copy("healthy");
     let stat = folder.path().join("proc/stat");
@@ -134,7 +174,7 @@ fn what_vanishes_between_being_found_and_being_read_is_left_out() {
     let options = Options::default()
         .roots(roots(folder.path()))
         .measure_disks(|path| match path.to_str() {
-            Some("/data") => Err(io::ErrorKind::NotFound.into()),
+            Some("/data" | "/srv/models") => Err(io::ErrorKind::NotFound.into()),
             _ => space(path),
         });
     let (registry, monitor) = with(options);
@@ -181,6 +221,75 @@ fn a_disk_that_fails_leaves_the_others_and_is_named() {
         message.contains("/data") && message.contains("input/output error"),
         "{message}"
     );
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_and_is_shown_again_when_it_answers() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let options = Options::default()
+        .roots(roots(&fixture("healthy")))
+        .measure_disks(move |path| {
+            if path == Path::new("/boot/efi") && count.fetch_add(1, SeqCst) == 0 {
+                let _ = released.lock().unwrap().recv();
+            }
+            space(path)
+        });
+    let (registry, monitor) = with(options);
+    let efi = r#"inferometer_host_filesystem_used_bytes{mount_point="/boot/efi"}"#;
+    let data = r#"inferometer_host_filesystem_used_bytes{mount_point="/data"}"#;
+    for _ in 0..3 {
+        monitor.update();
+        assert_eq!(value(&registry, efi), None);
+        assert_eq!(value(&registry, data), Some(3_000.0));
+        assert_eq!(up(&registry, "disk"), Some(0.0));
+        assert_eq!(up(&registry, "temperature"), Some(1.0));
+    }
+    assert_eq!(
+        asked.load(SeqCst),
+        1,
+        "while it hangs, it isn't asked again"
+    );
+    let failures = monitor.failures();
+    let message = failure(&failures, Collector::Disk);
+    assert!(
+        message.contains("/boot/efi") && message.contains("1s"),
+        "{message}"
+    );
+
+    drop(release);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while value(&registry, efi).is_none() {
+        assert!(Instant::now() < deadline, "it answers");
+        monitor.update();
+    }
+    assert_eq!(up(&registry, "disk"), Some(1.0));
+}
+
+#[test]
+fn a_disk_that_a_container_has_only_files_of_is_shown_where_it_has_a_folder() {
+    let folder = copy("healthy");
+    let list = "1 0 0:40 / / rw - overlay overlay rw
+2 1 8:1 /containers/a/hostname /etc/hostname rw - ext4 /dev/sda1 rw
+3 1 8:1 /containers/a/hosts /etc/hosts rw - ext4 /dev/sda1 rw
+4 1 8:1 /srv/models /models rw - ext4 /dev/sda1 rw
+5 1 8:1 /srv/more /more rw - ext4 /dev/sda1 rw
+";
+    fs::write(folder.path().join("proc/self/mountinfo"), list).unwrap();
+    let options = Options::default()
+        .roots(roots(folder.path()))
+        .measure_disks(|path| match path.starts_with("/etc") {
+            true => Err(io::ErrorKind::NotADirectory.into()),
+            false => space(path),
+        });
+    let (registry, monitor) = with(options);
+    let sample = monitor.update();
+    let disks = sample.disks.iter().flatten();
+    let disks: Vec<_> = disks.map(|disk| &*disk.mount_point).collect();
+    assert_eq!(disks, ["/", "/models"]);
+    assert_eq!(up(&registry, "disk"), Some(1.0));
 }
 
 #[test]
