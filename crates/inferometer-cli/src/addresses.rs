@@ -21,8 +21,9 @@ pub struct Addresses {
 /// Where one service is; each a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAddresses {
-    /// The base of its API.
-    pub api: String,
+    /// The base of its API, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
     /// What Prometheus scrapes.
     pub metrics: String,
     /// Whether it is well.
@@ -34,9 +35,17 @@ impl ServiceAddresses {
     ///
     /// A listener on every address (`0.0.0.0`, `::`) is reached by loopback.
     pub fn http(api: SocketAddr, metrics: SocketAddr) -> Self {
-        let (api, metrics) = (reachable(api), reachable(metrics));
         Self {
-            api: format!("http://{api}"),
+            api: Some(format!("http://{}", reachable(api))),
+            ..Self::scraped(metrics)
+        }
+    }
+
+    /// A program that has nothing but a metrics listener.
+    pub fn scraped(metrics: SocketAddr) -> Self {
+        let metrics = reachable(metrics);
+        Self {
+            api: None,
             metrics: format!("http://{metrics}/metrics"),
             health: format!("http://{metrics}/health"),
         }

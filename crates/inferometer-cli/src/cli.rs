@@ -52,12 +52,14 @@ Examples:
   inferometer demo --for 30s --ports auto           the same for half a minute, on free ports
   inferometer serve orchestrator                    the service alone, for your own clients
   inferometer load --rate 20 --duration 1m          load on it, and what came of every request
+  inferometer agent --once                          what this machine and its GPUs do now
   inferometer catalogue orchestrator                every metric that it has
 
 Ports:
   service         what            serve    demo
   orchestrator    API              8080    9901
                   metrics          9090    9902
+  agent           metrics          9945       –
   A taken port is an error that names the option to change it; --ports auto takes free ones.
 
 Configuration:
@@ -70,6 +72,7 @@ Configuration:
 Environment:
   RUST_LOG          log lines to show, as in info,orchestrator=debug (default: info; demo: warn)
   OPENAI_API_KEY    the key for workers of the kind openai:URL
+  GPU_MONITORING_ENABLED  whether the agent looks at GPUs (default: true)
   NO_COLOR          set to anything, output has no colours
 
 Exit codes:
@@ -146,6 +149,8 @@ pub enum Command {
     /// Run one service.
     #[command(subcommand)]
     Serve(ServeCommand),
+    /// Show this machine and its GPUs, for services that aren't ours.
+    Agent(AgentArgs),
     /// Put load on an OpenAI-compatible endpoint and account for every request.
     Load(LoadArgs),
     /// List every metric: its kind, unit, labels and their bounds, buckets and meaning.
@@ -287,6 +292,72 @@ impl OrchestratorArgs {
             self.workers.clone()
         }
     }
+}
+
+/// Options of `inferometer agent`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  inferometer agent                                 this machine and its GPUs on port 9945
+  inferometer agent --once | grep gpu               one scrape on standard output
+  inferometer agent --record gpus.jsonl             the same, and a recording of the GPUs
+  inferometer agent --replay gpus.jsonl             on a machine without one: what was recorded
+
+A machine without a GPU, or without a driver, shows that it has none and goes on; a driver that
+is installed later is found. Figures that are replayed are marked: simulated=\"replayed\" in
+inferometer_gpu_info, and a line in the log.
+
+Then:
+  curl http://127.0.0.1:9945/metrics
+  curl http://127.0.0.1:9945/health")]
+pub struct AgentArgs {
+    /// Where /metrics and /health listen.
+    #[arg(long, default_value = "127.0.0.1:9945", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Listen on the port given, or on a free one of the same host.
+    #[arg(long, value_enum, default_value_t)]
+    pub ports: Ports,
+    /// Write what runs where to this file, as JSON, once it answers.
+    #[arg(long, value_name = "FILE")]
+    pub addresses: Option<PathBuf>,
+    /// Print one scrape and end.
+    #[arg(long, conflicts_with_all = ["listen", "addresses", "duration"])]
+    pub once: bool,
+    /// How often to look.
+    #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
+    pub interval: Duration,
+    /// End by itself after this long, as in 30s or 2m [default: at Ctrl-C].
+    #[arg(long = "for", value_parser = duration, value_name = "DURATION")]
+    pub duration: Option<Duration>,
+    /// Whether to look at GPUs.
+    #[arg(
+        long = "gpu-monitoring",
+        env = "GPU_MONITORING_ENABLED",
+        hide_env = true,
+        default_value = "true",
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "YES"
+    )]
+    pub gpu: bool,
+    /// Read PCIe throughput and fans too: more than 40 ms a GPU, in which its driver serves nobody else.
+    #[arg(long)]
+    pub pcie_and_fans: bool,
+    /// The driver's library [default: libnvidia-ml.so.1, where the system looks for it].
+    #[arg(long, value_name = "FILE")]
+    pub nvml: Option<PathBuf>,
+    /// Play recorded GPU figures in the place of the driver's; they are marked as such.
+    #[arg(long, value_name = "FILE", conflicts_with = "nvml")]
+    pub replay: Option<PathBuf>,
+    /// Write what the GPUs show to this file, to be replayed elsewhere.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Where the kernel's process files are, as in a container that sees its host's [default: /proc].
+    #[arg(long, value_name = "FOLDER")]
+    pub proc: Option<PathBuf>,
+    /// Where its device files are [default: /sys].
+    #[arg(long, value_name = "FOLDER")]
+    pub sys: Option<PathBuf>,
 }
 
 /// Options of `inferometer load`.

@@ -3,6 +3,10 @@
 //! A monitor takes samples and knows no names of metrics; a set of metrics takes samples and knows no driver. A service
 //! brings the two together.
 
+mod present;
+
 pub mod gpu;
 pub mod health;
 pub mod host;
+
+pub use present::Present;

@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+pub mod agent;
 pub mod catalogue;
 pub mod demo;
 pub mod load;
@@ -16,6 +17,7 @@ use crate::{cli::Command, models};
 /// What went wrong, and what to do about it.
 pub fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Agent(args) => agent::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Catalogue(args) => catalogue::run(&args),
         Command::Models(args) => models::run(&args.command, &mut io::stdout().lock()),

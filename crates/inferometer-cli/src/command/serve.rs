@@ -62,7 +62,7 @@ fn orchestrator(args: &OrchestratorArgs) -> anyhow::Result<()> {
         for (name, at) in addresses.iter() {
             tracing::info!(
                 service = name,
-                api = at.api,
+                api = at.api.as_deref(),
                 metrics = at.metrics,
                 health = at.health,
                 "ready"

@@ -3,4 +3,5 @@
 #[cfg(feature = "gpu")]
 mod gpu;
 mod health;
+mod host;
 mod scheduler;
