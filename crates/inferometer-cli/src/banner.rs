@@ -14,18 +14,21 @@ pub fn render(addresses: &Addresses, notes: &[String], palette: Palette) -> Stri
     for (name, service) in addresses.iter() {
         line(&format!("  {}", palette.strong(name)));
         for (what, url) in [
-            ("API", &service.api),
-            ("metrics", &service.metrics),
-            ("health", &service.health),
+            ("API", service.api.as_ref()),
+            ("metrics", Some(&service.metrics)),
+            ("health", Some(&service.health)),
         ] {
+            let Some(url) = url else { continue };
             line(&format!("    {what:<8} {}", palette.link(url)));
         }
     }
     for note in notes {
         line(&format!("  {}", palette.dim(note)));
     }
-    if let Some((_, service)) = addresses.iter().find(|&(name, _)| name == "orchestrator") {
-        let api = &service.api;
+    let orchestrator = addresses.iter().find(|&(name, _)| name == "orchestrator");
+    if let Some((_, service)) = orchestrator
+        && let Some(api) = &service.api
+    {
         line("");
         line("  Try, in another terminal:");
         line("");

@@ -136,7 +136,7 @@ fn once(registry: &Registry, host: &HostMonitor, gpu: Option<&GpuMonitor>) -> an
         say(gpu);
     }
     for (collector, why) in host.failures() {
-        tracing::warn!(collector = collector.name(), "{why}");
+        tracing::warn!(%collector, "{why}");
     }
     let page = registry.encode(Format::PrometheusText);
     match io::stdout().write_all(&page) {
