@@ -137,6 +137,19 @@ fn a_driver_that_hangs_from_the_start_is_said_to_and_found_when_it_goes_on() {
 }
 
 #[test]
+fn a_driver_that_takes_long_to_wake_its_gpus_is_used_when_it_has() {
+    let machine = Machine::with(1);
+    let monitor = monitor(&machine);
+    machine.driver.hang(Card::ANY, Some(Call::Init));
+    assert_eq!(monitor.update().driver, DriverPhase::Hung);
+    machine.driver.release();
+    until("it is found", || monitor.update().read == 1);
+    // What came late was not thrown away.
+    assert_eq!(machine.driver.calls(Call::Init), 1);
+    assert_eq!(machine.driver.sessions(), 1);
+}
+
+#[test]
 fn a_gpu_that_hangs_when_it_is_identified_hides_no_other_and_is_asked_once() {
     let machine = Machine::with(3);
     let monitor = monitor(&machine);
