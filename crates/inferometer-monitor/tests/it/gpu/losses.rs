@@ -184,6 +184,20 @@ fn xid_errors_are_counted_by_code_with_their_last_time() {
 }
 
 #[test]
+fn the_error_with_which_a_gpu_falls_off_the_bus_is_counted_as_its_own() {
+    let machine = Machine::with(2);
+    let monitor = machine.monitor();
+    monitor.update();
+    until("events are awaited", || machine.driver.watched() == 2);
+    // It can't be asked any more who it is.
+    machine.driver.lose(machine.cards[1]);
+    machine.driver.raise(machine.cards[1], 79);
+    until("it is counted", || {
+        machine.value(r#"inferometer_gpu_xid_events_total{uuid="GPU-1",xid="79"}"#) == Some(1.0)
+    });
+}
+
+#[test]
 fn a_gpu_without_xid_events_keeps_no_other_from_reporting_them() {
     let machine = Machine::with(3);
     machine
