@@ -113,6 +113,11 @@ impl FakeDriver {
         card
     }
 
+    /// Removes a part, as somebody does who divides a device anew.
+    pub fn remove_part(&self, part: Card) {
+        self.tell(b"fake_nvml_remove_part\0", part);
+    }
+
     /// Sets a figure, in the library's own unit.
     pub fn set(&self, card: Card, value: Value, number: u64) {
         type Set = unsafe extern "C" fn(c_uint, c_uint, c_ulonglong) -> c_uint;

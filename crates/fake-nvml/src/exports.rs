@@ -396,6 +396,15 @@ export! {
         place
     }
 
+    fake_nvml_remove_part(place: c_uint) {
+        with(|state| {
+            for device in &mut state.devices {
+                device.parts.retain(|part| *part != place);
+            }
+        });
+        change(place, |device| device.listed = false)
+    }
+
     fake_nvml_set(place: c_uint, value: c_uint, number: c_ulonglong) {
         change(place, |device| {
             device.values.insert(value, number);

@@ -32,9 +32,10 @@
 //! |---|---|---|---|
 //! | once | name, bus, total memory, thresholds | 6 | when it is found |
 //! | fast | utilization, memory, power, energy, three clocks, throttling | 9 | each poll |
-//! | slow | temperature, power limit, memory errors, compute mode, processes, and who is there | 11 | every 10 s |
-//! | costly | PCIe throughput, fans | 4 | each poll, when asked for |
+//! | slow | temperature, power limit, memory errors, compute mode, processes, and who is there | 9 or 10 | every 10 s |
+//! | costly | PCIe throughput, fans | 3, and one a fan | each poll, when asked for |
 
+mod audience;
 mod background;
 mod board;
 mod caller;
@@ -49,6 +50,7 @@ mod replay;
 pub mod source;
 mod visible;
 
+pub use audience::Poll;
 pub use board::{DeviceStatus, GpuStatus};
 pub use hooks::{
     HookError, gpu_monitor, start_gpu_monitoring, start_gpu_monitoring_with, stop_gpu_monitoring,
@@ -60,6 +62,5 @@ pub use metrics::{
 };
 pub use monitor::{GpuError, GpuMonitor, GpuMonitorBuilder, StartError};
 pub use nvml::Nvml;
-pub use poller::Poll;
 pub use replay::{Recorder, Replay};
 pub use visible::Visible;

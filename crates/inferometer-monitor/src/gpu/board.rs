@@ -68,11 +68,10 @@ impl GpuStatus {
             .find(|entry| *entry.device.uuid == *uuid)
     }
 
-    /// A GPU was identified, perhaps anew.
-    pub(super) fn found(&mut self, device: &Arc<GpuDevice>) {
+    /// A GPU was identified, perhaps anew: what it was taken for before.
+    pub(super) fn found(&mut self, device: &Arc<GpuDevice>) -> Option<Arc<GpuDevice>> {
         if let Some(entry) = self.entry(&device.uuid) {
-            entry.device = Arc::clone(device);
-            return;
+            return Some(std::mem::replace(&mut entry.device, Arc::clone(device)));
         }
         self.devices.push(DeviceStatus {
             device: Arc::clone(device),
@@ -84,6 +83,7 @@ impl GpuStatus {
             let within = entry.device.instance.as_ref().map(|part| part.position);
             (entry.device.index, within)
         });
+        None
     }
 
     /// The samples of the GPUs that answer, in order.

@@ -35,9 +35,18 @@ pub(super) enum Unanswered<T> {
 pub(super) struct Pending<T>(Receiver<T>);
 
 impl<T> Pending<T> {
-    /// Whether it has returned by now.
+    /// Whether it has returned by now. Its answer is dropped.
     pub(super) fn returned(&self) -> bool {
         !matches!(self.0.try_recv(), Err(TryRecvError::Empty))
+    }
+
+    /// Its answer if it has returned by now: `None` when it panicked. Otherwise itself.
+    pub(super) fn answer(self) -> Result<Option<T>, Self> {
+        match self.0.try_recv() {
+            Ok(answer) => Ok(Some(answer)),
+            Err(TryRecvError::Disconnected) => Ok(None),
+            Err(TryRecvError::Empty) => Err(self),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    poller::Audience,
+    audience::Audience,
     source::{GpuDriver, Seat},
 };
 

@@ -8,8 +8,8 @@ use std::{
 use inferometer::sample::gpu::GpuDevice;
 
 use super::{
+    audience::Audience,
     caller::{Caller, Pending, Unanswered},
-    poller::Audience,
     source::Failure,
 };
 
@@ -40,7 +40,7 @@ impl Tracker {
 
     /// Bytes in use on a GPU now; `None` when that can't be known within [`PATIENCE`].
     fn used(&self, uuid: &str) -> Option<u64> {
-        let reach = self.audience.reach()?;
+        let reach = self.audience.reach().clone()?;
         let seat = reach.seats.into_iter().find(|seat| *seat.uuid == *uuid)?;
         let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
         lane.pending.take_if(|pending| pending.returned());
@@ -108,9 +108,9 @@ impl InferenceMemory {
         let (device, before) = self.before.take()?;
         let after = self.tracker.used(&device.uuid)?;
         let delta = after.wrapping_sub(before).cast_signed();
-        for view in &self.tracker.audience.views {
-            view.inference_memory(&self.model, &device, delta);
-        }
+        self.tracker
+            .audience
+            .tell(|view| view.inference_memory(&self.model, &device, delta));
         Some(delta)
     }
 }

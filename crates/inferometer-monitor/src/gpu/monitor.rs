@@ -12,12 +12,13 @@ use inferometer::{
 };
 
 use super::{
+    audience::{Audience, Poll},
     background::Background,
-    board::{Board, DeviceStatus, GpuStatus},
+    board::{DeviceStatus, GpuStatus},
     inference::{InferenceMemory, Tracker},
     metrics::{DriverPhase, GpuMetrics, Shown},
     nvml::Nvml,
-    poller::{Audience, Poll, Poller, Settings},
+    poller::{Poller, Settings},
     source::{Failure, GpuSource},
     visible::Visible,
 };
@@ -55,7 +56,8 @@ impl GpuMonitorBuilder {
         self
     }
 
-    /// Shows these; without this, those that `CUDA_VISIBLE_DEVICES` names.
+    /// Shows these; without this, those that `CUDA_VISIBLE_DEVICES` names. Indices are those of the PCI bus, as with
+    /// `CUDA_DEVICE_ORDER=PCI_BUS_ID`; where cards differ and that isn't set, CUDA may count otherwise, and UUIDs are safer.
     pub fn visible(mut self, visible: Visible) -> Self {
         self.visible = visible;
         self
@@ -93,12 +95,7 @@ impl GpuMonitorBuilder {
     /// The registry has metrics of these names already: one monitor a registry.
     pub fn register(self, registry: &Registry) -> Result<GpuMonitor, RegisterError> {
         let metrics: GpuMetrics = registry.register()?;
-        let audience = Arc::new(Audience {
-            board: Board::new(),
-            shown: Shown::new(metrics),
-            views: self.views,
-            reach: Mutex::default(),
-        });
+        let audience = Arc::new(Audience::new(Shown::new(metrics), self.views));
         let settings = Settings {
             call_limit: self.call_limit,
             slow_every: self.slow_every,

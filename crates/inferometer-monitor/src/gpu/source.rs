@@ -117,6 +117,10 @@ impl Seat {
         }
     }
 
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        self.index == other.index && self.instance == other.instance
+    }
+
     pub(crate) fn offers(&self, figure: u32) -> bool {
         self.not_offered.load(Relaxed) & (1 << figure) == 0
     }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use nvml_wrapper::{
-    EventSet, bitmasks::event::EventTypes, enums::event::XidError, error::NvmlError,
+    Device, EventSet, bitmasks::event::EventTypes, enums::event::XidError, error::NvmlError,
 };
 
 use super::{Failure, Opened, Seat, failure};
@@ -16,6 +16,9 @@ const WAIT_MILLISECONDS: u32 = 250;
 
 /// The number that stands for an error without one.
 const UNKNOWN: u64 = 999;
+
+/// The GPUs that report, by the address that stands for each in the library: one that fell off the bus can't tell who it is.
+type Addresses<'a> = Vec<(usize, &'a Seat)>;
 
 /// Hands every XID error to `take` until `stop` is set.
 pub(super) fn watch(
@@ -27,18 +30,18 @@ pub(super) fn watch(
     // Instances report through the whole GPU.
     let mut whole: Vec<_> = seats
         .iter()
+        .map(|seat| &**seat)
         .filter(|seat| seat.instance.is_none())
         .collect();
-    let set = loop {
+    let (set, addresses) = loop {
         match register(opened, &whole) {
-            Ok(Some(set)) => break set,
+            Ok(Some(registered)) => break registered,
             Ok(None) => return Ok(()),
             // The set is gone with the GPU that refused: the others get a new one.
-            Err((refused, error)) if !whole.is_empty() => {
+            Err((refused, error)) => {
                 tracing::debug!(gpu = %whole[refused].uuid, %error, "this GPU's XID errors can't be seen");
                 whole.remove(refused);
             }
-            Err((_, error)) => return Err(failure("nvmlEventSetCreate", "the driver", &error)),
         }
     };
     while !stop.load(Relaxed) {
@@ -49,13 +52,8 @@ pub(super) fn watch(
                     Some(XidError::Unknown) => UNKNOWN,
                     None => continue,
                 };
-                // A GPU that just failed may not tell who it is: its place does then.
-                let uuid = event.device.uuid().ok();
-                let index = event.device.index().ok();
-                let seat = whole
-                    .iter()
-                    .find(|seat| uuid.as_deref() == Some(&*seat.uuid) || index == Some(seat.index));
-                if let Some(seat) = seat {
+                let address = address(&event.device);
+                if let Some((_, seat)) = addresses.iter().find(|(at, _)| *at == address) {
                     take(seat, code);
                 }
             }
@@ -67,11 +65,14 @@ pub(super) fn watch(
 }
 
 /// A set that waits for the XID errors of every GPU that reports them; `None` when none does.
-fn register<'a>(
+///
+/// # Errors
+/// The place of a GPU that refuses, and why.
+fn register<'a, 's>(
     opened: &'a Opened,
-    seats: &[&Arc<Seat>],
-) -> Result<Option<EventSet<'a>>, (usize, NvmlError)> {
-    let mut set = None;
+    seats: &[&'s Seat],
+) -> Result<Option<(EventSet<'a>, Addresses<'s>)>, (usize, NvmlError)> {
+    let (mut set, mut addresses) = (None, Vec::new());
     for (at, seat) in seats.iter().enumerate() {
         let Ok(device) = opened.nvml.device_by_index(seat.index) else {
             continue;
@@ -92,7 +93,18 @@ fn register<'a>(
         let registered = device
             .register_events(EventTypes::CRITICAL_XID_ERROR, current)
             .map_err(|error| (at, error.error))?;
+        addresses.push((address(&device), *seat));
         set = Some(registered);
     }
-    Ok(set)
+    Ok(set.map(|set| (set, addresses)))
+}
+
+/// What stands for a device in the library: the same for as long as it is initialised.
+#[expect(
+    unsafe_code,
+    reason = "the wrapper hands out a handle only so, lest it be used after the library is gone"
+)]
+fn address(device: &Device<'_>) -> usize {
+    // SAFETY: only its address is looked at.
+    unsafe { device.handle() }.addr()
 }

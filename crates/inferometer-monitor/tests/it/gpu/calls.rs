@@ -120,6 +120,28 @@ fn a_figure_that_was_there_goes_when_it_fails_and_comes_back_when_it_is_mended()
 }
 
 #[test]
+fn a_driver_that_is_opened_anew_is_asked_again_what_it_did_not_offer() {
+    let machine = Machine::with(2);
+    let monitor = machine.monitor();
+    let power = || machine.value(r#"inferometer_gpu_power_watts{uuid="GPU-0"}"#);
+    machine
+        .driver
+        .answer(machine.cards[0], Call::PowerUsage, NOT_SUPPORTED);
+    monitor.update();
+    machine
+        .driver
+        .answer(machine.cards[0], Call::PowerUsage, SUCCESS);
+    monitor.update();
+    assert_eq!(power(), None);
+    // Which it is because of the other one.
+    machine.driver.lose(machine.cards[1]);
+    super::machine::until("it was asked", || {
+        monitor.update();
+        power() == Some(123.456)
+    });
+}
+
+#[test]
 fn what_this_process_may_not_ask_is_counted_once_and_not_asked_again() {
     let machine = Machine::with(1);
     machine

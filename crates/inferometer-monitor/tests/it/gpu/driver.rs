@@ -183,6 +183,38 @@ impl GpuView for Polls {
     }
 }
 
+/// Panics at whatever it is told.
+struct Panics;
+
+impl GpuView for Panics {
+    fn sampled(&self, _sample: &GpuSample) {
+        panic!("on purpose");
+    }
+    fn lost(&self, _device: &GpuDevice) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_view_that_panics_stops_no_other() {
+    let machine = Machine::with(2);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let monitor = machine
+        .builder()
+        .view(Panics)
+        .view(Polls(Arc::clone(&polls)))
+        .register(&machine.registry)
+        .unwrap();
+    assert_eq!(monitor.update().read, 2);
+    machine.driver.lose(machine.cards[0]);
+    assert_eq!(monitor.update().read, 1);
+    assert_eq!(polls.load(Relaxed), 2);
+    assert_eq!(
+        machine.value(r#"inferometer_gpu_up{uuid="GPU-1"}"#),
+        Some(1.0)
+    );
+}
+
 #[test]
 fn the_background_loop_polls_until_it_is_stopped() {
     let machine = Machine::with(1);

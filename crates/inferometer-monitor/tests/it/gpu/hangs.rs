@@ -137,6 +137,41 @@ fn a_driver_that_hangs_from_the_start_is_said_to_and_found_when_it_goes_on() {
 }
 
 #[test]
+fn a_gpu_that_is_back_shows_what_changes_slowly_at_once() {
+    let machine = Machine::with(1);
+    let monitor = machine
+        .builder()
+        .call_limit(LIMIT)
+        .slow_every(Duration::from_secs(3_600))
+        .register(&machine.registry)
+        .unwrap();
+    until("it is up", || monitor.update().read == 1);
+    machine
+        .driver
+        .hang(machine.cards[0], Some(Call::PowerUsage));
+    assert_eq!(monitor.update().read, 0);
+    machine.driver.release();
+    until("it is back", || monitor.update().read == 1);
+    assert_eq!(
+        machine.value(r#"inferometer_gpu_temperature_celsius{uuid="GPU-0"}"#),
+        Some(41.0)
+    );
+}
+
+#[test]
+fn a_driver_that_takes_long_to_wake_its_gpus_is_used_when_it_has() {
+    let machine = Machine::with(1);
+    let monitor = monitor(&machine);
+    machine.driver.hang(Card::ANY, Some(Call::Init));
+    assert_eq!(monitor.update().driver, DriverPhase::Hung);
+    machine.driver.release();
+    until("it is found", || monitor.update().read == 1);
+    // What came late was not thrown away.
+    assert_eq!(machine.driver.calls(Call::Init), 1);
+    assert_eq!(machine.driver.sessions(), 1);
+}
+
+#[test]
 fn a_gpu_that_hangs_when_it_is_identified_hides_no_other_and_is_asked_once() {
     let machine = Machine::with(3);
     let monitor = monitor(&machine);

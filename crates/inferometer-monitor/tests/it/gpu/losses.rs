@@ -79,6 +79,30 @@ fn a_lost_gpu_loses_its_series_with_the_next_poll_and_returns_when_it_is_back() 
 }
 
 #[test]
+fn a_gpu_that_stays_away_has_the_driver_opened_anew_less_and_less_often() {
+    let machine = Machine::with(2);
+    let monitor = machine
+        .builder()
+        .retry_every(std::time::Duration::from_millis(5))
+        .register(&machine.registry)
+        .unwrap();
+    monitor.update();
+    machine.driver.lose(machine.cards[1]);
+    let began = std::time::Instant::now();
+    until("the driver was opened four times more", || {
+        monitor.update();
+        machine.driver.calls(Call::Init) == 5
+    });
+    // The first at once or after 5 ms, the others after 10, 20 and 40.
+    assert!(began.elapsed() >= std::time::Duration::from_millis(70));
+    // The other one was there all the while.
+    assert_eq!(
+        machine.value(r#"inferometer_gpu_up{uuid="GPU-0"}"#),
+        Some(1.0)
+    );
+}
+
+#[test]
 fn a_gpu_that_answers_nothing_but_errors_is_down_and_says_why() {
     let machine = Machine::with(2);
     let monitor = machine.monitor();
@@ -157,6 +181,20 @@ fn xid_errors_are_counted_by_code_with_their_last_time() {
         machine.value(r#"inferometer_gpu_xid_events_total{uuid="GPU-1",xid="79"}"#),
         Some(2.0)
     );
+}
+
+#[test]
+fn the_error_with_which_a_gpu_falls_off_the_bus_is_counted_as_its_own() {
+    let machine = Machine::with(2);
+    let monitor = machine.monitor();
+    monitor.update();
+    until("events are awaited", || machine.driver.watched() == 2);
+    // It can't be asked any more who it is.
+    machine.driver.lose(machine.cards[1]);
+    machine.driver.raise(machine.cards[1], 79);
+    until("it is counted", || {
+        machine.value(r#"inferometer_gpu_xid_events_total{uuid="GPU-1",xid="79"}"#) == Some(1.0)
+    });
 }
 
 #[test]

@@ -1,5 +1,11 @@
 //! The GPU monitor on a driver that does as it is told.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what the tests share fails as they do"
+)]
+
 mod calls;
 mod driver;
 mod figures;

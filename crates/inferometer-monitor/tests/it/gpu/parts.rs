@@ -83,6 +83,34 @@ fn a_visible_instance_comes_alone_and_a_visible_gpu_with_its_instances() {
 }
 
 #[test]
+fn an_instance_that_is_removed_on_purpose_leaves_nothing_behind() {
+    let machine = parted();
+    let monitor = machine.monitor();
+    monitor.update();
+    machine.driver.remove_part(machine.cards[2]);
+    let poll = monitor.update();
+    assert_eq!((poll.read, poll.failed), (3, 0));
+    assert!(
+        machine.names("MIG-a").is_empty(),
+        "{:?}",
+        machine.names("MIG-a")
+    );
+    // The other one has moved up.
+    assert_eq!(&*monitor.device_info("MIG-b").unwrap().id, "0:0");
+    assert_eq!(
+        machine
+            .page()
+            .matches(r#"inferometer_gpu_info{uuid="MIG-b""#)
+            .count(),
+        1
+    );
+    // It is no loss: the driver isn't opened anew for it.
+    let opened = machine.driver.calls(Call::Init);
+    monitor.update();
+    assert_eq!(machine.driver.calls(Call::Init), opened);
+}
+
+#[test]
 fn instances_are_lost_and_return_with_their_gpu() {
     let machine = parted();
     let monitor = machine.monitor();
