@@ -14,9 +14,6 @@ use inferometer::Registry;
 use inferometer_monitor::host::{Collector, HostMonitor, Options};
 use rustix::time::{ClockId, clock_gettime};
 
-/// As often as a sample is taken by default.
-const PERIOD: Duration = Duration::from_secs(5);
-
 fn main() {
     let argument = |name: &str, default: u32| {
         let mut arguments = std::env::args().skip_while(|argument| argument != name);
@@ -31,7 +28,7 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     for (name, cost) in measure(rounds, pause) {
         let Cost { median, high, .. } = cost;
-        let share = median / PERIOD.as_secs_f64() * 100.0;
+        let share = median / HostMonitor::PERIOD.as_secs_f64() * 100.0;
         println!(
             "| {name} | {:.0} | {:.0} | {} | {} | {share:.4} % |",
             median * 1e6,
