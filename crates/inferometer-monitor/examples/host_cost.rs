@@ -4,7 +4,7 @@
 //! cargo run --release -p inferometer-monitor --example host_cost
 //! ```
 //!
-//! Times are of the thread's own processor time. A pause before each sample lets the caches cool, as they do between two samples of a
+//! Times are processor time of all the process's threads, allocations those of the thread that samples. A pause before each sample lets the caches cool, as they do between two samples of a
 //! service at work; `--pause 0` leaves it out, `--rounds` says how many samples are taken.
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
@@ -89,8 +89,8 @@ fn cost(only: Option<Collector>, rounds: u32, pause: Duration) -> Cost {
     }
 }
 
-/// What this thread has used of a core, in seconds.
+/// What this process has used of a core, in seconds.
 fn cpu_time() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

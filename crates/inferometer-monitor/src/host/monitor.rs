@@ -21,9 +21,8 @@ use super::{
 
 /// Samples the machine and this process, and shows what it finds.
 ///
-/// It has no thread of its own: whoever owns it calls [`update`](Self::update) again and again, each
-/// [`PERIOD`](Self::PERIOD) or so. No two samples are
-/// taken at once. Dropped, it makes its series absent, for nobody keeps them true any more.
+/// Whoever owns it calls [`update`](Self::update) again and again, each [`PERIOD`](Self::PERIOD) or so; no two samples are taken at
+/// once. A thread of its own asks the disks, as one may hang. Dropped, it makes its series absent, for nobody keeps them true any more.
 ///
 /// **Cost.** A sample reads about ten small files, in less than half a millisecond: a ten-thousandth of a core at the usual period. The
 /// example `host_cost` measures it.
