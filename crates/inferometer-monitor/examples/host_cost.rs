@@ -4,8 +4,9 @@
 //! cargo run --release -p inferometer-monitor --example host_cost
 //! ```
 //!
-//! Times are processor time of all the process's threads, allocations those of the thread that samples. A pause before each sample lets the caches cool, as they do between two samples of a
-//! service at work; `--pause 0` leaves it out, `--rounds` says how many samples are taken.
+//! Times are processor time of all the process's threads, allocations those of the thread that samples. A pause before each sample lets
+//! the caches cool, as they do between two samples of a service at work; `--pause 0` leaves it out, `--pause 5000` is the usual period,
+//! `--rounds` says how many samples are taken.
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use std::{thread, time::Duration};
