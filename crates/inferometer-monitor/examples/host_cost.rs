@@ -4,8 +4,9 @@
 //! cargo run --release -p inferometer-monitor --example host_cost
 //! ```
 //!
-//! Times are of the thread's own processor time. A pause before each sample lets the caches cool, as they do between two samples of a
-//! service at work; `--pause 0` leaves it out, `--rounds` says how many samples are taken.
+//! Times are processor time of all the process's threads, allocations those of the thread that samples. A pause before each sample lets
+//! the caches cool, as they do between two samples of a service at work; `--pause 0` leaves it out, `--pause 5000` is the usual period,
+//! `--rounds` says how many samples are taken.
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use std::{thread, time::Duration};
@@ -13,9 +14,6 @@ use std::{thread, time::Duration};
 use inferometer::Registry;
 use inferometer_monitor::host::{Collector, HostMonitor, Options};
 use rustix::time::{ClockId, clock_gettime};
-
-/// As often as a sample is taken by default.
-const PERIOD: Duration = Duration::from_secs(5);
 
 fn main() {
     let argument = |name: &str, default: u32| {
@@ -31,7 +29,7 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     for (name, cost) in measure(rounds, pause) {
         let Cost { median, high, .. } = cost;
-        let share = median / PERIOD.as_secs_f64() * 100.0;
+        let share = median / HostMonitor::PERIOD.as_secs_f64() * 100.0;
         println!(
             "| {name} | {:.0} | {:.0} | {} | {} | {share:.4} % |",
             median * 1e6,
@@ -92,8 +90,8 @@ fn cost(only: Option<Collector>, rounds: u32, pause: Duration) -> Cost {
     }
 }
 
-/// What this thread has used of a core, in seconds.
+/// What this process has used of a core, in seconds.
 fn cpu_time() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

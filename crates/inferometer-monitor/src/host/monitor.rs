@@ -4,7 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use inferometer::{
@@ -21,10 +21,11 @@ use super::{
 
 /// Samples the machine and this process, and shows what it finds.
 ///
-/// It has no thread of its own: whoever owns it calls [`update`](Self::update) again and again, every 5 s or so. No two samples are
-/// taken at once. Dropped, it makes its series absent, for nobody keeps them true any more.
+/// Whoever owns it calls [`update`](Self::update) again and again, each [`PERIOD`](Self::PERIOD) or so; no two samples are taken at
+/// once. A thread of its own asks the disks, as one may hang. Dropped, it makes its series absent, for nobody keeps them true any more.
 ///
-/// **Cost.** A sample reads about ten small files: see the example `host_cost`.
+/// **Cost.** A sample reads about ten small files, in less than half a millisecond: a ten-thousandth of a core at the usual period. The
+/// example `host_cost` measures it.
 ///
 /// # Examples
 /// ```
@@ -71,6 +72,9 @@ impl fmt::Debug for HostMonitor {
 }
 
 impl HostMonitor {
+    /// How often to call [`update`](Self::update) where nothing speaks for another period.
+    pub const PERIOD: Duration = Duration::from_secs(5);
+
     /// A monitor whose metrics are in `registry`. It samples nothing yet, and needs no file to be there.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use inferometer::{
     FloatCounter, Gauge, LabelSet, MetricSet, RegisterError, Registry,
     sample::{
         Present,
-        host::{Disk, HostSample, Temperature},
+        host::{CpuSeconds, Disk, HostSample, Temperature},
     },
 };
 
@@ -113,14 +113,13 @@ impl Machine {
     }
 
     fn cpu(&self, sample: &HostSample) {
-        let seconds = sample.cpu.map(|cpu| cpu.seconds);
-        // The modes are the same whether or not their times are known.
-        for (at, (mode, _)) in inferometer::sample::host::CpuSeconds::default()
-            .by_mode()
-            .into_iter()
-            .enumerate()
-        {
-            let time = seconds.and_then(|seconds| seconds.by_mode()[at].1);
+        let unknown = || {
+            CpuSeconds::default()
+                .by_mode()
+                .map(|(mode, _)| (mode, None))
+        };
+        let times = sample.cpu.map(|cpu| cpu.seconds.by_mode());
+        for (mode, time) in times.unwrap_or_else(unknown) {
             let labels = ByMode { mode };
             self.modes.follow(
                 [mode, ""],

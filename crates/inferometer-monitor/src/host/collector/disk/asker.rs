@@ -15,9 +15,6 @@ use std::{
 
 use super::super::super::options::{Measure, Space};
 
-/// So long may a file system take to answer. One that works takes some microseconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-
 /// What is known of a file system.
 pub(super) enum Answer {
     /// Its size, or why there is none.
@@ -44,11 +41,11 @@ impl Asker {
         }
     }
 
-    /// Asks about the file system at `path`, and waits no longer than [`PATIENCE`].
+    /// Asks about the file system at `path`, and waits no longer than `patience`.
     ///
     /// # Panics
     /// With the panic of what measures.
-    pub(super) fn ask(&mut self, path: &Path) -> Answer {
+    pub(super) fn ask(&mut self, path: &Path, patience: Duration) -> Answer {
         let (thread, answer) = match self.stuck.remove(path) {
             Some(thread) => {
                 let answer = thread.answers.try_recv();
@@ -64,7 +61,7 @@ impl Asker {
                 };
                 // A thread that is gone is found out below.
                 let _ = thread.questions.send(path.to_owned());
-                let answer = thread.answers.recv_timeout(PATIENCE);
+                let answer = thread.answers.recv_timeout(patience);
                 (
                     thread,
                     answer.map_err(|error| match error {
