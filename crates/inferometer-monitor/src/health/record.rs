@@ -79,6 +79,7 @@ impl Record {
     }
 
     /// The check under way ends without a result.
+    #[cfg(any(feature = "tokio", test))]
     pub(super) fn abandon(&mut self) {
         self.running = None;
     }

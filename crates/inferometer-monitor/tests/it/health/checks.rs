@@ -13,41 +13,38 @@ use crate::scheduler::{Gate, PATIENCE, sample, wait_until};
 
 #[test]
 fn each_thing_that_a_check_may_find_has_its_state_reason_and_count() {
-    let cases: [(&str, fn() -> Verdict, HealthState, Option<&str>); 5] = [
-        ("fine", Verdict::healthy, HealthState::Healthy, None),
+    let cases = [
+        ("fine", Verdict::healthy(), HealthState::Healthy, None),
         (
             "slow",
-            || Verdict::degraded("one replica"),
+            Verdict::degraded("lag"),
             HealthState::Degraded,
-            Some("one replica"),
+            Some("lag"),
         ),
         (
             "refused",
-            || Verdict::unhealthy("refused"),
+            Verdict::unhealthy("full"),
             HealthState::Unhealthy,
-            Some("refused"),
+            Some("full"),
         ),
         (
             "stuck",
-            || Verdict::stalled("no step"),
+            Verdict::stalled("idle"),
             HealthState::Stalled,
-            Some("no step"),
+            Some("idle"),
         ),
         (
             "vague",
-            || Verdict::unknown("no key"),
+            Verdict::unknown("no key"),
             HealthState::Unknown,
             Some("no key"),
         ),
     ];
     let (registry, _scheduler, health) = health();
     for (name, found, state, why) in cases {
-        health
-            .component(name)
-            .timeout(HOUR)
-            .cache(HOUR)
-            .check(found)
-            .unwrap();
+        let check = move || found.clone();
+        let component = health.component(name).timeout(HOUR).cache(HOUR);
+        component.check(check).unwrap();
         wait_until(name, || {
             checks(&registry, name, state.as_str()) == Some(1.0)
                 && scraped(&registry, name) == Some(state)

