@@ -240,7 +240,10 @@ impl Doorman {
             ended = connection.as_mut() => ended,
             () = self.stopped() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    ended = connection => ended,
+                    () = quiet(seat) => return,
+                }
             }
         };
         if let Err(error) = ended {
@@ -265,6 +268,16 @@ impl Doorman {
     async fn stopped(&self) {
         // An error says that whoever could stop it is gone, which means the same.
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// Returns when a connection has had nothing under way for a moment: HTTP/2 would wait for its client to agree that it ends.
+async fn quiet(seat: &Seat) {
+    let moment = Duration::from_millis(100);
+    let mut quiet = 0;
+    while quiet < 5 {
+        sleep(moment).await;
+        quiet = if seat.answering() == 0 { quiet + 1 } else { 0 };
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    task::Waker,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -69,6 +70,8 @@ pub(crate) struct Seat {
     begun: AtomicU64,
     /// Those whose answer is not yet taken, by their number, and when they arrived.
     underway: Mutex<BTreeMap<u64, Instant>>,
+    /// The gate, which waits for answers to be taken.
+    gate: Mutex<Option<Waker>>,
     /// Why it has to go.
     sentence: Mutex<Option<Refusal>>,
     dismissed: Notify,
@@ -90,6 +93,15 @@ impl Seat {
     /// When the oldest request arrived whose answer is not yet taken.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.underway().values().next().copied()
+    }
+
+    /// Wakes `gate` when an answer is taken. To be called before looking, so that none is missed.
+    pub(crate) fn wake(&self, gate: &Waker) {
+        let mut waiting = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waiting {
+            Some(waiting) => waiting.clone_from(gate),
+            None => *waiting = Some(gate.clone()),
+        }
     }
 
     fn underway(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
@@ -141,6 +153,10 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.seat.underway().remove(&self.number);
+        let gate = self.seat.gate.lock();
+        if let Some(gate) = gate.unwrap_or_else(PoisonError::into_inner).take() {
+            gate.wake();
+        }
     }
 }
 
@@ -164,6 +180,7 @@ impl Crowd {
             known: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             underway: Mutex::default(),
+            gate: Mutex::new(None),
             sentence: Mutex::new(None),
             dismissed: Notify::new(),
         });

@@ -107,7 +107,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
     }
 
     /// Looks whether the answers under way have been taken.
-    fn settle(&mut self) {
+    ///
+    /// HTTP asks for the next head once an answer is in its buffer; that the client has taken it comes later, and wakes the gate.
+    fn settle(&mut self, cx: &Context<'_>) {
+        self.seat.wake(cx.waker());
         let oldest = self.seat.oldest();
         match (self.phase, oldest) {
             (Phase::Answer(begun), None) if self.seat.begun() >= begun => {
@@ -306,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<S> {
                 this.pass(buffer);
                 return Poll::Ready(Ok(()));
             }
-            this.settle();
+            this.settle(cx);
             if this.two {
                 if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
                     return Poll::Ready(read);

@@ -1,11 +1,6 @@
 //! What a server is told: plain values that a configuration can fill, checked before anything starts.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use crate::route::{Access, Page};
 
