@@ -1,6 +1,7 @@
 //! Where metrics are declared, and where a scrape finds them.
 
 use std::{
+    any::{Any, TypeId},
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -38,6 +39,8 @@ pub struct Registry {
 struct Inner {
     enabled: bool,
     declared: Mutex<Declared>,
+    /// What [`Registry::register_once`] has handed out.
+    once: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
     /// What a scrape could not write.
     unwritten: AtomicU64,
 }
@@ -70,6 +73,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 enabled: true,
                 declared: Mutex::default(),
+                once: Mutex::default(),
                 unwritten: AtomicU64::new(0),
             }),
         }
@@ -83,6 +87,7 @@ impl Registry {
             inner: Arc::new(Inner {
                 enabled: false,
                 declared: Mutex::default(),
+                once: Mutex::default(),
                 unwritten: AtomicU64::new(0),
             }),
         }
@@ -128,6 +133,44 @@ impl Registry {
         }
         declared.sources.extend(sources);
         declared.wire_names.extend(fresh);
+        Ok(set)
+    }
+
+    /// A clone of the set that an earlier call has declared here, or declares it: for parts of a program that record in the same
+    /// set and don't know each other, such as two servers of one registry.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    ///
+    /// # Examples
+    /// ```
+    /// use inferometer::{Counter, MetricSet, Registry};
+    ///
+    /// #[derive(Clone, MetricSet)]
+    /// struct Door {
+    ///     /// Times it was opened.
+    ///     opened: Counter,
+    /// }
+    ///
+    /// let registry = Registry::new();
+    /// let (front, same): (Door, Door) = (registry.register_once()?, registry.register_once()?);
+    /// front.opened.inc();
+    /// assert_eq!(same.opened.get(), 1);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn register_once<S>(&self) -> Result<S, RegisterError>
+    where
+        S: MetricSet + Clone + Send + 'static,
+    {
+        // Held while declaring, so that no other thread declares the same set in between.
+        let once = self.inner.once.lock();
+        let mut once = once.unwrap_or_else(PoisonError::into_inner);
+        let id = TypeId::of::<S>();
+        if let Some(set) = once.get(&id).and_then(|set| set.downcast_ref::<S>()) {
+            return Ok(set.clone());
+        }
+        let set = self.register::<S>()?;
+        once.insert(id, Box::new(set.clone()));
         Ok(set)
     }
 

@@ -1,0 +1,103 @@
+//! The server under attack, in a process of its own.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use inferometer::{Counter, LabelSet, MetricSet, Registry};
+use inferometer_http::{MetricsServer, ServerOptions};
+
+#[derive(LabelSet)]
+struct BySeries {
+    #[label(limit = 200000)]
+    series: u32,
+}
+
+#[derive(MetricSet)]
+#[metrics(namespace = "large")]
+struct Large {
+    /// Many.
+    #[metric(max_series = 200000)]
+    many: Counter<BySeries>,
+}
+
+/// Serves until SIGTERM, with a page of so many series.
+pub(crate) fn serve(arguments: &[String]) {
+    let [connections, series, keys] = arguments else {
+        return println!("usage: abuse serve CONNECTIONS SERIES KEYS");
+    };
+    let registry = Registry::new();
+    let set: Large = registry.register().unwrap();
+    for series in 0..series.parse().unwrap() {
+        set.many.with(BySeries { series }).inc();
+    }
+    let mut options = ServerOptions::default();
+    options.limits.connections = connections.parse().unwrap();
+    options.limits.wrong_keys = u32::MAX;
+    options.keys = (keys != "-").then(|| keys.into());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate()).unwrap();
+        let server = MetricsServer::new(registry).with_options(options);
+        let server = server.start("127.0.0.1:0").unwrap();
+        println!("{}", server.address());
+        term.recv().await;
+        server.stop();
+    });
+}
+
+pub(crate) struct Attacked {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Attacked {
+    pub(crate) fn start(connections: usize, series: usize, keys: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["serve", &connections.to_string(), &series.to_string(), keys])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let address = line.trim().parse().unwrap();
+        Self { child, address }
+    }
+
+    /// Bytes of its resident memory.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kilobytes = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Tells it to stop; the time it took.
+    pub(crate) fn term(&mut self) -> Duration {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let started = Instant::now();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+        started.elapsed()
+    }
+}
+
+impl Drop for Attacked {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
