@@ -1,5 +1,8 @@
 //! Every name that a system's contract promises is declared and scraped as promised.
 
+#[path = "contract/http.rs"]
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use inferometer::{Descriptor, Kind, LabelBound, Registry, descriptors};

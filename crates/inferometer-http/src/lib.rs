@@ -4,6 +4,8 @@ mod health;
 mod negotiation;
 mod server;
 
+pub mod layers;
+
 pub use health::Health;
 pub use negotiation::negotiate;
 pub use server::{MetricsServer, ServeError, ServerHandle};
