@@ -18,7 +18,7 @@ use axum::{
     Router,
     body::Body,
     http::{Request, Response},
-    routing::get,
+    routing::{Route, get},
 };
 use axum_prometheus::PrometheusMetricLayer;
 use futures_util::FutureExt as _;
@@ -29,7 +29,7 @@ use inferometer_http::layers::{
     RateLimitLayer,
 };
 use rustix::time::{ClockId, clock_gettime};
-use tower::Service;
+use tower::{Service, layer::layer_fn};
 
 /// A row of the table.
 struct Row {
@@ -68,12 +68,16 @@ fn rows() -> (Vec<Row>, Registry) {
     let disabled: HttpServer = Registry::disabled().register().unwrap();
     let (with_context, _) = with_metrics(bare());
     let (with_all, other) = with_metrics(bare().layer(ProcessTimeLayer::new()));
-    let limit: Arc<RateLimit> = other.register().unwrap_or_else(|_| unreachable!()).into();
-    let quota = Quota::new(1_000_000, Duration::from_millis(1)).unwrap();
-    let limited = bare().layer(RateLimitLayer::new(quota, everybody, limit));
+    let limit: RateLimit = other.register().unwrap();
+    let quota = Quota::new(1_000_000_000, Duration::from_secs(1)).unwrap();
+    let limited = bare().layer(RateLimitLayer::new(quota, everybody, Arc::new(limit)));
     let (theirs, _handle) = PrometheusMetricLayer::pair();
     let rows = vec![
         Row::new("bare router", bare()),
+        Row::new(
+            "a layer that does nothing",
+            bare().layer(layer_fn(|service: Route| service)),
+        ),
         Row::new("HttpLayer", ours),
         Row::new(
             "HttpLayer, recording nothing",
@@ -175,7 +179,7 @@ fn measure(rows: &mut [Row], threads: usize, requests: u32, repetitions: usize) 
             .map(|(with, without)| with - without)
             .collect()
     };
-    let ours = costs(&rows[1]);
+    let ours = costs(&rows[2]);
     println!(
         "\n{threads} thread(s), {repetitions} repetitions of {requests} requests, ns of processor time a request\n"
     );
@@ -199,6 +203,13 @@ fn measure(rows: &mut [Row], threads: usize, requests: u32, repetitions: usize) 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick" || argument == "--test");
     let (requests, repetitions) = if quick { (100, 2) } else { (40_000, 21) };
+    // axum-prometheus tidies up in a task.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
     let (mut rows, registry) = rows();
     for threads in [1, 2] {
         measure(&mut rows, threads, requests, repetitions);
