@@ -3,3 +3,4 @@
 pub mod gpu;
 pub mod health;
 pub mod host;
+pub mod http;

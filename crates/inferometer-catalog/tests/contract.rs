@@ -2,6 +2,8 @@
 
 #[path = "contract/host.rs"]
 mod host;
+#[path = "contract/http.rs"]
+mod http;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,6 +10,7 @@
 //! | API keys | [`NewKey`], [`check_key_file`] |
 //! | what health and statistics say | [`Health`], [`Component`], [`GpuStats`], [`QueueStats`], [`ModelStats`] |
 //! | refusals | [`Refusal`] |
+//! | layers for a service's own routes | [`layers`] |
 //! | all of it for machines | [`OPENAPI`] |
 //!
 //! # The server's own metrics
@@ -35,6 +36,7 @@ mod gate;
 mod head;
 mod health;
 mod keys;
+pub mod layers;
 mod negotiation;
 mod options;
 mod own;

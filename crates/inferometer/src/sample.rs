@@ -8,5 +8,6 @@ mod present;
 pub mod gpu;
 pub mod health;
 pub mod host;
+pub mod http;
 
 pub use present::Present;

@@ -304,7 +304,10 @@ fn threads_that_schedule_and_cancel_the_same_names_at_once_leave_nothing_behind(
     });
     wait_until("all have ended", || scheduler.tasks().is_empty());
     let page = registry.encode_text();
-    let left: Vec<_> = page.lines().filter(|line| line.contains("shared")).collect();
+    let left: Vec<_> = page
+        .lines()
+        .filter(|line| line.contains("shared"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     let tasks = sample(&registry, "inferometer_scheduler_tasks", "");
     assert_eq!(tasks, Some(0.0));

@@ -1,0 +1,14 @@
+//! The layers over real sockets: around axum's router, under a raw client, and around tonic.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic where it stands"
+)]
+
+mod context;
+mod grpc;
+mod hostile;
+mod http;
+mod leaving;
+mod limit;
+mod world;
