@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use inferometer_http::ServerOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -18,37 +19,42 @@ pub struct Addresses {
     services: BTreeMap<String, ServiceAddresses>,
 }
 
-/// Where one service is; each a URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where one service is; each a URL, absent where it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAddresses {
-    /// The base of its API, if it has one.
+    /// The base of its API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// What Prometheus scrapes.
-    pub metrics: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     /// Whether it is well.
-    pub health: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
 }
 
 impl ServiceAddresses {
-    /// A service whose metrics listener answers `/metrics` and `/health`.
+    /// With an API there.
     ///
     /// A listener on every address (`0.0.0.0`, `::`) is reached by loopback.
-    pub fn http(api: SocketAddr, metrics: SocketAddr) -> Self {
-        Self {
-            api: Some(format!("http://{}", reachable(api))),
-            ..Self::scraped(metrics)
-        }
+    #[must_use]
+    pub fn with_api(mut self, api: SocketAddr) -> Self {
+        self.api = Some(format!("http://{}", reachable(api)));
+        self
     }
 
-    /// A program that has nothing but a metrics listener.
-    pub fn scraped(metrics: SocketAddr) -> Self {
-        let metrics = reachable(metrics);
-        Self {
-            api: None,
-            metrics: format!("http://{metrics}/metrics"),
-            health: format!("http://{metrics}/health"),
-        }
+    /// With an endpoint there that is set up so.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: SocketAddr, options: &ServerOptions) -> Self {
+        let scheme = if options.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let base = format!("{scheme}://{}", reachable(endpoint));
+        self.metrics = Some(format!("{base}{}", options.metrics_path));
+        self.health = Some(format!("{base}/health"));
+        self
     }
 }
 
@@ -96,7 +102,12 @@ mod tests {
     fn the_file_says_what_runs_where() {
         let mut addresses = Addresses::default();
         let (api, metrics) = ("0.0.0.0:1".parse().unwrap(), "[::1]:2".parse().unwrap());
-        addresses.insert("orchestrator", ServiceAddresses::http(api, metrics));
+        addresses.insert(
+            "orchestrator",
+            ServiceAddresses::default()
+                .with_api(api)
+                .with_endpoint(metrics, &ServerOptions::default()),
+        );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("addresses.json");
         addresses.write(&path).unwrap();

@@ -15,8 +15,8 @@ pub fn render(addresses: &Addresses, notes: &[String], palette: Palette) -> Stri
         line(&format!("  {}", palette.strong(name)));
         for (what, url) in [
             ("API", service.api.as_ref()),
-            ("metrics", Some(&service.metrics)),
-            ("health", Some(&service.health)),
+            ("metrics", service.metrics.as_ref()),
+            ("health", service.health.as_ref()),
         ] {
             let Some(url) = url else { continue };
             line(&format!("    {what:<8} {}", palette.link(url)));
@@ -42,8 +42,10 @@ pub fn render(addresses: &Addresses, notes: &[String], palette: Palette) -> Stri
         line(
             "      -d '{\"model\":\"default\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Why bound a queue?\"}]}'",
         );
-        line(&format!("    {}", palette.dim("# what Prometheus sees")));
-        line(&format!("    curl -s {} | grep -v '^#'", service.metrics));
+        if let Some(metrics) = &service.metrics {
+            line(&format!("    {}", palette.dim("# what Prometheus sees")));
+            line(&format!("    curl -s {metrics} | grep -v '^#'"));
+        }
         line(&format!("    {}", palette.dim("# more load")));
         line(&format!(
             "    inferometer load --target {api} --rate 5 --duration 20s"
@@ -56,6 +58,8 @@ pub fn render(addresses: &Addresses, notes: &[String], palette: Palette) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use inferometer_http::ServerOptions;
+
     use super::*;
     use crate::addresses::ServiceAddresses;
 
@@ -66,7 +70,10 @@ mod tests {
             "127.0.0.1:9901".parse().unwrap(),
             "127.0.0.1:9902".parse().unwrap(),
         );
-        addresses.insert("orchestrator", ServiceAddresses::http(api, metrics));
+        let service = ServiceAddresses::default()
+            .with_api(api)
+            .with_endpoint(metrics, &ServerOptions::default());
+        addresses.insert("orchestrator", service);
         let text = render(&addresses, &["model: small".into()], Palette::plain());
         assert!(text.lines().count() <= 24, "{text}");
         assert!(

@@ -1,5 +1,7 @@
 //! What the command line may say.
 
+mod endpoint;
+mod keys;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -20,7 +22,11 @@ use crate::{
     ports::Ports,
 };
 
-pub use self::worker::WorkerSpec;
+pub use self::{
+    endpoint::{AccessRule, EndpointArgs},
+    keys::{CheckKeysArgs, KeysArgs, KeysCommand, NewKeyArgs},
+    worker::WorkerSpec,
+};
 
 /// Prometheus-native observability for services that run models.
 #[derive(Debug, Parser)]
@@ -53,6 +59,7 @@ Examples:
   inferometer serve orchestrator                    the service alone, for your own clients
   inferometer load --rate 20 --duration 1m          load on it, and what came of every request
   inferometer agent --once                          what this machine and its GPUs do now
+  inferometer keys new prometheus --file keys.txt   an API key for the endpoints
   inferometer catalogue orchestrator                every metric that it has
 
 Ports:
@@ -72,6 +79,7 @@ Configuration:
 Environment:
   RUST_LOG          log lines to show, as in info,orchestrator=debug (default: info; demo: warn)
   OPENAI_API_KEY    the key for workers of the kind openai:URL
+  METRICS_ENABLED   whether a service measures (default: true)
   GPU_MONITORING_ENABLED  whether the agent looks at GPUs (default: true)
   NO_COLOR          set to anything, output has no colours
 
@@ -151,6 +159,8 @@ pub enum Command {
     Serve(ServeCommand),
     /// Show this machine and its GPUs, for services that aren't ours.
     Agent(AgentArgs),
+    /// Make API keys for endpoints, or check a file of them.
+    Keys(KeysArgs),
     /// Put load on an OpenAI-compatible endpoint and account for every request.
     Load(LoadArgs),
     /// List every metric: its kind, unit, labels and their bounds, buckets and meaning.
@@ -281,6 +291,21 @@ pub struct OrchestratorArgs {
     /// The objective for the whole answer.
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub objective_duration: Duration,
+    /// Whether to measure: without, nothing is recorded and nothing listens for scrapes.
+    #[arg(
+        long = "metrics-enabled",
+        env = "METRICS_ENABLED",
+        hide_env = true,
+        default_value = "true",
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "YES",
+        help_heading = "Endpoint"
+    )]
+    pub enabled: bool,
+    /// Who may ask for what.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
 }
 
 impl OrchestratorArgs {
@@ -358,6 +383,9 @@ pub struct AgentArgs {
     /// Where its device files are [default: /sys].
     #[arg(long, value_name = "FOLDER")]
     pub sys: Option<PathBuf>,
+    /// Who may ask for what.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
 }
 
 /// Options of `inferometer load`.

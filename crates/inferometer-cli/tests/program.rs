@@ -5,6 +5,8 @@
     reason = "a test that cannot go on should panic where it stands"
 )]
 
+#[path = "program/agent.rs"]
+mod agent;
 mod running;
 
 use std::{
@@ -305,8 +307,8 @@ fn signals_end_it_in_time_although_a_slow_stream_is_open() {
     for (arguments, model) in services {
         for signal in ["INT", "TERM"] {
             let running = Running::start(arguments);
-            assert!(!running.metrics.ip().is_unspecified());
-            let _stream = open_stream(running.api, model);
+            assert!(!running.metrics().ip().is_unspecified());
+            let _stream = open_stream(running.api(), model);
             let (status, took) = running.end(signal);
             assert_eq!(status.code(), Some(0), "{arguments:?} after {signal}");
             assert!(
@@ -374,7 +376,7 @@ fn json_logs_name_the_request() {
         "--worker",
         "scripted:per_token=1ms,tokens=3",
     ]);
-    drop(open_stream(running.api, "scripted"));
+    drop(open_stream(running.api(), "scripted"));
     let finished = || {
         let lines: Vec<Value> = running
             .printed("stderr")

@@ -41,9 +41,9 @@ impl Watched {
     /// Puts a load on `service` with `inferometer load`, and returns when Prometheus has seen it at rest again.
     fn load(service: &Running, arguments: &[&str]) -> Self {
         let prometheus =
-            Prometheus::scraping(&[Job::new("orchestrator", service.metrics)]).unwrap();
+            Prometheus::scraping(&[Job::new("orchestrator", service.metrics())]).unwrap();
         let output = program()
-            .args(["load", "--target", &format!("http://{}", service.api)])
+            .args(["load", "--target", &format!("http://{}", service.api())])
             .args(["--duration", &format!("{}s", seconds()), "--json", "-"])
             .args(arguments)
             .output()

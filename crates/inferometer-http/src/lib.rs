@@ -37,6 +37,8 @@ mod head;
 mod health;
 mod keys;
 pub mod layers;
+#[cfg(feature = "monitor")]
+mod monitored;
 mod negotiation;
 mod options;
 mod own;

@@ -83,7 +83,9 @@ impl Refusal {
 
     /// The label's value.
     pub fn reason(self) -> &'static str {
-        Self::VALUES.expect("the reasons are a closed set")[self.index()]
+        Self::VALUES
+            .and_then(|values| values.get(self.index()).copied())
+            .unwrap_or_default()
     }
 }
 

@@ -136,6 +136,8 @@ pub struct GpuStats {
     /// Its name.
     #[serde(serialize_with = "or_unknown")]
     pub device_name: Option<String>,
+    /// Where its figures come from when no hardware is behind them: `replayed` or `faked`.
+    pub simulated: Option<String>,
     /// Share of time in which it was at work, from 0 to 1.
     #[serde(serialize_with = "ratio")]
     pub utilization: Option<f64>,

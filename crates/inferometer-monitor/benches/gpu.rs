@@ -25,7 +25,10 @@ use std::{
 use fake_nvml::FakeDriver;
 use inferometer::Registry;
 use inferometer_catalog::{predict, rerank, vla};
-use inferometer_monitor::gpu::{GpuMonitor, Nvml, Visible};
+use inferometer_monitor::{
+    gpu::{GpuMonitor, Nvml, Visible},
+    scheduler::Scheduler,
+};
 
 const GPUS: usize = 8;
 
@@ -124,8 +127,9 @@ fn poll(driver: &FakeDriver, tiers: &str, slow_every: Duration, polls: usize) {
 fn share(driver: &FakeDriver, length: Duration) {
     let monitor = monitor(driver, Duration::from_secs(10));
     let cpu = cpu();
+    let scheduler = Scheduler::new(&Registry::new()).expect("its first metrics");
     monitor
-        .start(GpuMonitor::INTERVAL)
+        .start(&scheduler, GpuMonitor::INTERVAL)
         .expect("there is a thread");
     thread::sleep(length);
     monitor.stop();

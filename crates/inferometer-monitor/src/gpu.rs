@@ -2,11 +2,12 @@
 //!
 //! ```no_run
 //! use inferometer::Registry;
-//! use inferometer_monitor::gpu::GpuMonitor;
+//! use inferometer_monitor::{gpu::GpuMonitor, scheduler::Scheduler};
 //!
 //! let registry = Registry::new();
+//! let scheduler = Scheduler::new(&registry)?;
 //! let monitor = GpuMonitor::builder().register(&registry)?;
-//! monitor.start(GpuMonitor::INTERVAL)?;
+//! monitor.start(&scheduler, GpuMonitor::INTERVAL)?;
 //! // … serve; the registry's scrape has the figures
 //! for gpu in monitor.stats_all() {
 //!     println!("{} {:?} W", gpu.device.name, gpu.power);
@@ -36,7 +37,6 @@
 //! | costly | PCIe throughput, fans | 3, and one a fan | each poll, when asked for |
 
 mod audience;
-mod background;
 mod board;
 mod caller;
 mod faults;
@@ -60,7 +60,7 @@ pub use metrics::{
     ByClock, ByDevice, ByEccKind, ByReason, ByThrottleReason, ByXid, Clock, DriverPhase, EccKind,
     Facts, GpuMetrics,
 };
-pub use monitor::{GpuError, GpuMonitor, GpuMonitorBuilder, StartError};
+pub use monitor::{GpuError, GpuMonitor, GpuMonitorBuilder};
 pub use nvml::Nvml;
 pub use replay::{Recorder, Replay};
 pub use visible::Visible;

@@ -49,7 +49,10 @@ mod task;
 mod thread;
 mod ticks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use inferometer::{RegisterError, Registry};
 
@@ -68,6 +71,21 @@ pub const MAX_NAME_BYTES: usize = 100;
 
 /// The longest interval: 366 days.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The process's scheduler, made when it is first asked for: its metrics are in [`inferometer::global`].
+///
+/// # Errors
+/// When that registry has another scheduler: one that was made by hand is to be passed on by hand.
+pub fn global() -> Result<Scheduler, RegisterError> {
+    static GLOBAL: Mutex<Option<Scheduler>> = Mutex::new(None);
+    let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(scheduler) = &*global {
+        return Ok(scheduler.clone());
+    }
+    let scheduler = Scheduler::new(inferometer::global())?;
+    *global = Some(scheduler.clone());
+    Ok(scheduler)
+}
 
 /// Does tasks again and again, each at its interval: see the [module](self). Clones share it; when the last one is dropped, it
 /// stops without waiting.

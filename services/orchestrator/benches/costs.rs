@@ -26,7 +26,6 @@ use std::{
 
 use inferometer::Registry;
 use orchestrator::{
-    api::ApiLimits,
     pipeline::{Event, Pipeline, PipelineConfig, PromptRequest},
     retrieval::Library,
     service::{Listeners, Service, ServiceConfig},
@@ -264,8 +263,7 @@ fn over_http(length: Duration, enabled: bool) -> Measured {
     let service = runtime.block_on(async {
         let config = ServiceConfig {
             pipeline: config(),
-            workers: vec![worker],
-            limits: ApiLimits::default(),
+            ..ServiceConfig::new(vec![worker])
         };
         Service::start(
             config,

@@ -10,7 +10,9 @@ use std::{
 
 use axum::serve::ListenerExt as _;
 use inferometer::Registry;
-use inferometer_http::{Health, MetricsServer, ServeError, ServerHandle};
+use inferometer_http::{
+    Health, MetricsServer, ModelStats, ServeError, ServerHandle, ServerOptions,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,20 @@ pub struct ServiceConfig {
     pub workers: Vec<Arc<dyn Worker>>,
     /// What the API takes.
     pub limits: ApiLimits,
+    /// How the metrics' endpoint is set up.
+    pub endpoint: ServerOptions,
+}
+
+impl ServiceConfig {
+    /// The defaults, for these workers, the preferred first.
+    pub fn new(workers: Vec<Arc<dyn Worker>>) -> Self {
+        Self {
+            pipeline: PipelineConfig::default(),
+            workers,
+            limits: ApiLimits::default(),
+            endpoint: ServerOptions::default(),
+        }
+    }
 }
 
 impl std::fmt::Debug for ServiceConfig {
@@ -44,8 +60,8 @@ impl std::fmt::Debug for ServiceConfig {
 pub struct Listeners {
     /// The API.
     pub api: TcpListener,
-    /// The metrics and health.
-    pub metrics: TcpListener,
+    /// The metrics and health; `None` for a service that shows none.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -57,7 +73,7 @@ impl Listeners {
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         Ok(Self {
             api: free()?,
-            metrics: free()?,
+            metrics: Some(free()?),
         })
     }
 }
@@ -82,7 +98,7 @@ pub struct Service {
     pipeline: Pipeline,
     registry: Registry,
     api: SocketAddr,
-    metrics: ServerHandle,
+    metrics: Option<ServerHandle>,
     stop: CancellationToken,
     task: JoinHandle<io::Result<()>>,
 }
@@ -104,10 +120,12 @@ impl Service {
             pipeline,
             workers,
             limits,
+            endpoint,
         } = config;
         listeners.api.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listeners.api)?;
         let api = listener.local_addr()?;
+        let models: Vec<_> = workers.iter().map(|worker| model(&**worker)).collect();
         let pipeline = Pipeline::start(pipeline, workers, &registry)?;
         let judged = pipeline.clone();
         let health = move || {
@@ -117,9 +135,14 @@ impl Service {
                 Health::Unhealthy("shutting down".into())
             }
         };
-        let metrics = MetricsServer::new(registry.clone())
+        let server = MetricsServer::new(registry.clone())
+            .with_options(endpoint)
             .with_health(health)
-            .start_on(listeners.metrics)?;
+            .with_model_stats(move || models.clone());
+        let metrics = listeners
+            .metrics
+            .map(|listener| server.start_on(listener))
+            .transpose()?;
         let stop = CancellationToken::new();
         let router = api::router(pipeline.clone(), limits);
         // A failure to set the option costs latency, not answers.
@@ -142,9 +165,9 @@ impl Service {
         self.api
     }
 
-    /// Where the metrics are.
-    pub fn metrics(&self) -> SocketAddr {
-        self.metrics.address()
+    /// Where the metrics are, if they are shown.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(ServerHandle::address)
     }
 
     /// The pipeline.
@@ -168,7 +191,15 @@ impl Service {
             .await
             .inspect_err(|_| tracing::debug!("a connection was still open at the end"));
         let metrics = self.metrics;
-        let _ = tokio::task::spawn_blocking(move || metrics.stop()).await;
+        let _ = tokio::task::spawn_blocking(move || metrics.map(ServerHandle::stop)).await;
         ended
+    }
+}
+
+fn model(worker: &dyn Worker) -> ModelStats {
+    ModelStats {
+        name: worker.model().to_owned(),
+        loaded: true,
+        ..ModelStats::default()
     }
 }

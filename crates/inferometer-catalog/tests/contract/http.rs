@@ -1,5 +1,11 @@
 //! What the contracts name of HTTP and gRPC is declared as they name it, and moves as it should.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic where it stands"
+)]
+
 use std::{collections::BTreeSet, time::Duration};
 
 use inferometer::{

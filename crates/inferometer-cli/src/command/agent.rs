@@ -10,11 +10,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use inferometer::{Format, Registry};
+use inferometer::{Format, Registry, sample::health::GPU};
 use inferometer_http::MetricsServer;
 use inferometer_monitor::{
-    gpu::{DriverPhase, GpuMonitor, Nvml, Recorder, Replay},
-    health::{Health, Verdict},
+    gpu::{GpuMonitor, Nvml, Recorder, Replay},
+    health::Health,
     host::{HostMonitor, Options, Roots},
     scheduler::Scheduler,
 };
@@ -45,32 +45,40 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     if args.once {
         return once(&registry, &host, gpu.as_ref());
     }
+    let endpoint = args.endpoint.options();
+    endpoint
+        .validate()
+        .context("the endpoint can't be set up so")?;
     let listener = ports::listen("the metrics", args.listen, Some("--listen"), args.ports)?;
     let scheduler = Scheduler::new(&registry)?;
     let health = Health::new(&registry, &scheduler)?;
     let host = Arc::new(host);
-    watch_host(args.interval, host, &scheduler, &health)?;
+    host.start(&scheduler, args.interval)?;
+    let watched = Arc::clone(&host);
+    health
+        .component("host")
+        .cache(args.interval)
+        .check(move || watched.verdict())?;
+    let mut server = MetricsServer::new(registry)
+        .with_options(endpoint.clone())
+        .with_health_monitor(&health);
     if let Some(gpu) = &gpu {
-        watch_gpu(args.interval, gpu, &scheduler, &health)?;
+        gpu.start(&scheduler, args.interval)?;
+        let watched = gpu.clone();
+        health
+            .component(GPU)
+            .cache(args.interval)
+            .check(move || watched.verdict())?;
+        server = server.with_gpu_monitor(gpu);
     }
-    let server = MetricsServer::new(registry).with_health({
-        let health = health.clone();
-        move || match health.live() {
-            Ok(()) => inferometer_http::Health::Healthy,
-            Err(impaired) => inferometer_http::Health::Unhealthy(impaired.to_string()),
-        }
-    });
     let server = server.start_on(listener)?;
     let mut addresses = Addresses::default();
-    addresses.insert("agent", ServiceAddresses::scraped(server.address()));
-    for (name, at) in addresses.iter() {
-        tracing::info!(
-            service = name,
-            metrics = at.metrics,
-            health = at.health,
-            "ready"
-        );
-    }
+    let address = server.address();
+    addresses.insert(
+        "agent",
+        ServiceAddresses::default().with_endpoint(address, &endpoint),
+    );
+    serve::announce(&addresses);
     serve::write(&addresses, args.addresses.as_deref())?;
     serve::runtime()?.block_on(ending::end(args.duration))?;
     server.stop();
@@ -133,7 +141,6 @@ fn once(registry: &Registry, host: &HostMonitor, gpu: Option<&GpuMonitor>) -> an
     host.update();
     if let Some(gpu) = gpu {
         gpu.update();
-        say(gpu);
     }
     for (collector, why) in host.failures() {
         tracing::warn!(%collector, "{why}");
@@ -144,79 +151,4 @@ fn once(registry: &Registry, host: &HostMonitor, gpu: Option<&GpuMonitor>) -> an
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("can't write to the terminal"),
     }
-}
-
-/// Says what is wrong with the driver, if anything is.
-fn say(gpu: &GpuMonitor) {
-    let status = gpu.status();
-    if let Some(why) = status.why {
-        tracing::info!(driver = ?status.driver, "{why}");
-    }
-    if let Some(complaint) = status.complaint {
-        tracing::warn!("{complaint}");
-    }
-}
-
-fn watch_host(
-    interval: Duration,
-    host: Arc<HostMonitor>,
-    scheduler: &Scheduler,
-    health: &Health,
-) -> anyhow::Result<()> {
-    let sampled = Arc::clone(&host);
-    scheduler
-        .task("host", interval)
-        .run_at_once()
-        .overdue_after(interval)
-        .start(move || {
-            host.update();
-        })?;
-    health.component("host").cache(interval).check(move || {
-        let failures = sampled.failures();
-        match failures.as_slice() {
-            [] => Verdict::healthy(),
-            some => Verdict::degraded(
-                some.iter()
-                    .map(|(_, why)| why.as_str())
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            ),
-        }
-    })?;
-    Ok(())
-}
-
-fn watch_gpu(
-    interval: Duration,
-    gpu: &GpuMonitor,
-    scheduler: &Scheduler,
-    health: &Health,
-) -> anyhow::Result<()> {
-    let polled = gpu.clone();
-    scheduler
-        .task("gpu", interval)
-        .run_at_once()
-        .overdue_after(interval)
-        .start(move || {
-            polled.update();
-        })?;
-    let gpu = gpu.clone();
-    health.component("gpu").cache(interval).check(move || {
-        let status = gpu.status();
-        let lost: Vec<_> = status
-            .devices
-            .iter()
-            .filter(|device| device.failure.is_some())
-            .map(|device| device.device.uuid.to_string())
-            .collect();
-        match status.driver {
-            DriverPhase::Broken => Verdict::degraded(status.why.unwrap_or_default()),
-            _ if !lost.is_empty() => {
-                Verdict::degraded(format!("no answer from {}", lost.join(", ")))
-            }
-            // A machine without a GPU is well.
-            _ => Verdict::healthy(),
-        }
-    })?;
-    Ok(())
 }

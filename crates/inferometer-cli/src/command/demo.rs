@@ -8,8 +8,8 @@ use std::{
 use anyhow::Context as _;
 use inferometer::Registry;
 use inferometer_catalog::orchestrator::Objective;
+use inferometer_http::ServerOptions;
 use orchestrator::{
-    api::ApiLimits,
     pipeline::PipelineConfig,
     service::{Listeners, Service, ServiceConfig},
 };
@@ -54,11 +54,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         };
         let config = ServiceConfig {
             pipeline,
-            workers,
-            limits: ApiLimits::default(),
+            ..ServiceConfig::new(workers)
         };
         let service = Service::start(config, listeners, Registry::new())?;
-        let addresses = serve::addresses(&service);
+        let addresses = serve::addresses(&service, &ServerOptions::default());
         let load = light_load(service.api(), args.rate)
             .map(load::start)
             .transpose()
@@ -98,7 +97,12 @@ pub fn listeners(ports: Ports) -> anyhow::Result<Listeners> {
         ORCHESTRATOR_PORTS.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     Ok(Listeners {
         api: crate::ports::listen("the orchestrator's API", api, None, ports)?,
-        metrics: crate::ports::listen("the orchestrator's metrics", metrics, None, ports)?,
+        metrics: Some(crate::ports::listen(
+            "the orchestrator's metrics",
+            metrics,
+            None,
+            ports,
+        )?),
     })
 }
 
@@ -134,6 +138,7 @@ mod tests {
             listeners(Ports::Auto).unwrap(),
         );
         let at = |listener: &std::net::TcpListener| listener.local_addr().unwrap();
-        assert!(at(&one.api) != at(&other.api) && at(&one.metrics) != at(&other.metrics));
+        let metrics = |listeners: &Listeners| at(listeners.metrics.as_ref().unwrap());
+        assert!(at(&one.api) != at(&other.api) && metrics(&one) != metrics(&other));
     }
 }

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod catalogue;
 pub mod demo;
+pub mod keys;
 pub mod load;
 pub mod serve;
 
@@ -18,6 +19,7 @@ use crate::{cli::Command, models};
 pub fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Agent(args) => agent::run(&args),
+        Command::Keys(args) => keys::run(&args.command),
         Command::Load(args) => load::run(&args),
         Command::Catalogue(args) => catalogue::run(&args),
         Command::Models(args) => models::run(&args.command, &mut io::stdout().lock()),

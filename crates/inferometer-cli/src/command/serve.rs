@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use inferometer::Registry;
 use inferometer_catalog::orchestrator::Objective;
+use inferometer_http::ServerOptions;
 use orchestrator::{
     api::ApiLimits,
     assembly::Assembler,
@@ -43,6 +44,10 @@ pub fn run(service: &ServeCommand) -> anyhow::Result<()> {
 }
 
 fn orchestrator(args: &OrchestratorArgs) -> anyhow::Result<()> {
+    let endpoint = args.endpoint.options();
+    endpoint
+        .validate()
+        .context("the endpoint can't be set up so")?;
     let listeners = listeners(args)?;
     let runtime = runtime()?;
     let pipeline = pipeline(args)?;
@@ -56,18 +61,17 @@ fn orchestrator(args: &OrchestratorArgs) -> anyhow::Result<()> {
             pipeline,
             workers,
             limits,
+            endpoint: endpoint.clone(),
         };
-        let service = Service::start(config, listeners, Registry::new())?;
-        let addresses = addresses(&service);
-        for (name, at) in addresses.iter() {
-            tracing::info!(
-                service = name,
-                api = at.api.as_deref(),
-                metrics = at.metrics,
-                health = at.health,
-                "ready"
-            );
-        }
+        let registry = if args.enabled {
+            Registry::new()
+        } else {
+            tracing::warn!("metrics are switched off: nothing is recorded");
+            Registry::disabled()
+        };
+        let service = Service::start(config, listeners, registry)?;
+        let addresses = addresses(&service, &endpoint);
+        announce(&addresses);
         write(&addresses, args.addresses.as_deref())?;
         ending::end(None).await?;
         stop(service).await;
@@ -83,6 +87,19 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("can't start the threads that serve requests")
 }
 
+/// Says in the log where everything is.
+pub(crate) fn announce(addresses: &Addresses) {
+    for (name, at) in addresses.iter() {
+        tracing::info!(
+            service = name,
+            api = at.api.as_deref(),
+            metrics = at.metrics.as_deref(),
+            health = at.health.as_deref(),
+            "ready"
+        );
+    }
+}
+
 /// Says where a service is, in a file for scripts.
 pub(crate) fn write(addresses: &Addresses, file: Option<&Path>) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
@@ -92,12 +109,14 @@ pub(crate) fn write(addresses: &Addresses, file: Option<&Path>) -> anyhow::Resul
 }
 
 /// Where a service is.
-pub(crate) fn addresses(service: &Service) -> Addresses {
+pub(crate) fn addresses(service: &Service, endpoint: &ServerOptions) -> Addresses {
+    let api = ServiceAddresses::default().with_api(service.api());
+    let whole = match service.metrics() {
+        Some(metrics) => api.with_endpoint(metrics, endpoint),
+        None => api,
+    };
     let mut addresses = Addresses::default();
-    addresses.insert(
-        "orchestrator",
-        ServiceAddresses::http(service.api(), service.metrics()),
-    );
+    addresses.insert("orchestrator", whole);
     addresses
 }
 
@@ -119,7 +138,10 @@ pub(crate) async fn stop(service: Service) {
 fn listeners(args: &OrchestratorArgs) -> Result<Listeners, ports::PortError> {
     Ok(Listeners {
         api: ports::listen("the API", args.api, Some("--api"), args.ports)?,
-        metrics: ports::listen("the metrics", args.metrics, Some("--metrics"), args.ports)?,
+        metrics: args
+            .enabled
+            .then(|| ports::listen("the metrics", args.metrics, Some("--metrics"), args.ports))
+            .transpose()?,
     })
 }
 

@@ -17,21 +17,25 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A command that runs the program, deaf to this machine's own settings.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inferometer"));
-    for name in ["RUST_LOG", "OPENAI_API_KEY"] {
+    for name in [
+        "RUST_LOG",
+        "OPENAI_API_KEY",
+        "METRICS_ENABLED",
+        "GPU_MONITORING_ENABLED",
+        "CUDA_VISIBLE_DEVICES",
+    ] {
         command.env_remove(name);
     }
     command
 }
 
-/// An orchestrator in a process of its own.
+/// A service in a process of its own.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
     folder: TempDir,
-    /// Where the API listens.
-    pub(crate) api: SocketAddr,
-    /// Where the metrics are.
-    pub(crate) metrics: SocketAddr,
+    /// What the addresses file says of it.
+    addresses: Value,
 }
 
 impl Running {
@@ -56,12 +60,34 @@ impl Running {
             file.is_file()
         });
         let written: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let services = written.as_object().unwrap();
+        assert_eq!(services.len(), 1, "{written}");
         Self {
             child,
             folder,
-            api: address(&written, "api", ""),
-            metrics: address(&written, "metrics", "/metrics"),
+            addresses: services.values().next().unwrap().clone(),
         }
+    }
+
+    /// Where its API listens.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.address("api")
+    }
+
+    /// Where its metrics are.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.address("metrics")
+    }
+
+    /// What the addresses file says of `what`.
+    pub(crate) fn url(&self, what: &str) -> Option<&str> {
+        self.addresses[what].as_str()
+    }
+
+    fn address(&self, what: &str) -> SocketAddr {
+        let url = self.url(what).unwrap();
+        let (_scheme, rest) = url.split_once("://").unwrap();
+        rest.split('/').next().unwrap().parse().unwrap()
     }
 
     /// What it has printed so far on `stdout` or `stderr`.
@@ -101,10 +127,4 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn address(written: &Value, what: &str, path: &str) -> SocketAddr {
-    let url = written["orchestrator"][what].as_str().unwrap();
-    let address = url.strip_prefix("http://").unwrap();
-    address.strip_suffix(path).unwrap().parse().unwrap()
 }

@@ -1,6 +1,7 @@
 //! Every promise of the server, over real sockets.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]

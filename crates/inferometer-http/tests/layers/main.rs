@@ -1,10 +1,10 @@
 //! The layers over real sockets: around axum's router, under a raw client, and around tonic.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
-
 mod context;
 mod grpc;
 mod hostile;

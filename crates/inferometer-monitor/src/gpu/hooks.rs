@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use inferometer::RegisterError;
 
-use super::monitor::{GpuMonitor, StartError};
+use super::monitor::GpuMonitor;
+use crate::scheduler::{self, ScheduleError, Scheduler};
 
 static MONITOR: Mutex<Option<GpuMonitor>> = Mutex::new(None);
 
@@ -16,15 +17,16 @@ fn monitor() -> MutexGuard<'static, Option<GpuMonitor>> {
 /// Why the process's monitor can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    /// Its metrics can't be declared.
-    #[error("the GPU monitor's metrics can't be declared in the process's registry: {0}")]
+    /// Its metrics, or the scheduler's, can't be declared.
+    #[error("the metrics of the GPU monitor can't be declared in the process's registry: {0}")]
     Register(#[from] RegisterError),
     /// It can't poll.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] ScheduleError),
 }
 
-/// Starts the process's monitor: NVIDIA's GPUs, in [`inferometer::global`], every five seconds. One that runs goes on.
+/// Starts the process's monitor: NVIDIA's GPUs, in [`inferometer::global`], every five seconds, on the process's
+/// [scheduler](scheduler::global). One that runs goes on.
 ///
 /// # Errors
 /// Its metrics can't be declared, or there is no thread to be had. A driver that isn't there is no error.
@@ -35,22 +37,26 @@ pub fn start_gpu_monitoring() -> Result<GpuMonitor, HookError> {
         None => GpuMonitor::builder().register(inferometer::global())?,
     };
     if !monitor.is_running() {
-        monitor.start(GpuMonitor::INTERVAL)?;
+        monitor.start(&scheduler::global()?, GpuMonitor::INTERVAL)?;
     }
     *current = Some(monitor.clone());
     Ok(monitor)
 }
 
-/// Starts `monitor` as the process's, and stops the one before.
+/// Starts `new` as the process's monitor on `scheduler`, and stops the one before.
 ///
 /// # Errors
-/// The interval is zero, or there is no thread to be had.
-pub fn start_gpu_monitoring_with(new: &GpuMonitor, interval: Duration) -> Result<(), StartError> {
+/// As [`GpuMonitor::start`].
+pub fn start_gpu_monitoring_with(
+    new: &GpuMonitor,
+    scheduler: &Scheduler,
+    interval: Duration,
+) -> Result<(), ScheduleError> {
     let mut current = monitor();
     if let Some(before) = current.take() {
         before.shutdown();
     }
-    new.start(interval)?;
+    new.start(scheduler, interval)?;
     *current = Some(new.clone());
     Ok(())
 }

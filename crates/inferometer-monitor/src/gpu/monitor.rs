@@ -1,8 +1,10 @@
 //! The monitor as its users see it.
 
 use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +15,6 @@ use inferometer::{
 
 use super::{
     audience::{Audience, Poll},
-    background::Background,
     board::{DeviceStatus, GpuStatus},
     inference::{InferenceMemory, Tracker},
     metrics::{DriverPhase, GpuMetrics, Shown},
@@ -21,6 +22,10 @@ use super::{
     poller::{Poller, Settings},
     source::{Failure, GpuSource},
     visible::Visible,
+};
+use crate::{
+    health::Verdict,
+    scheduler::{ScheduleError, Scheduler, TaskHandle},
 };
 
 /// How a monitor is made: where its figures come from, and who is told.
@@ -109,7 +114,7 @@ impl GpuMonitorBuilder {
                 tracker: Arc::new(Tracker::new(Arc::clone(&audience))),
                 audience,
                 poller: Mutex::new(poller),
-                background: Mutex::new(None),
+                polling: Mutex::new(None),
             }),
         })
     }
@@ -145,7 +150,27 @@ struct Inner {
     audience: Arc<Audience>,
     tracker: Arc<Tracker>,
     poller: Mutex<Poller>,
-    background: Mutex<Option<Background>>,
+    polling: Mutex<Option<Polling>>,
+}
+
+/// The task that polls.
+struct Polling {
+    task: TaskHandle,
+    /// Whether its next run polls: one that has begun and waits for the poller may find that it was stopped.
+    wanted: Arc<AtomicBool>,
+}
+
+impl Polling {
+    fn cancel(&self) {
+        self.wanted.store(false, Ordering::Release);
+        self.task.cancel();
+    }
+}
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        self.cancel();
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -159,16 +184,17 @@ impl Inner {
         self.poller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn background(&self) -> MutexGuard<'_, Option<Background>> {
-        self.background
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn polling(&self) -> MutexGuard<'_, Option<Polling>> {
+        self.polling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl GpuMonitor {
     /// How often the background loop polls, where nothing else is said.
     pub const INTERVAL: Duration = Duration::from_secs(5);
+
+    /// What the background loop is called in its scheduler and in the scheduler's metrics.
+    pub const TASK: &str = "gpu";
 
     /// A monitor of NVIDIA's GPUs, to be changed and registered.
     pub fn builder() -> GpuMonitorBuilder {
@@ -209,37 +235,74 @@ impl GpuMonitor {
         self.inner.poller().poll()
     }
 
-    /// Polls every `interval` from now on, in place of the loop that may be running.
+    /// Polls every `interval` from now on, as the task [`TASK`](Self::TASK) of `scheduler`, in place of the loop that may be running.
+    ///
+    /// It polls until [`stop`](Self::stop), until the scheduler stops, or until the last clone of the monitor is dropped.
     ///
     /// # Errors
-    /// The interval is zero, or there is no thread to be had.
-    pub fn start(&self, interval: Duration) -> Result<(), StartError> {
-        if interval.is_zero() {
-            return Err(StartError::NoInterval);
-        }
+    /// The interval is zero or beyond all measure, the scheduler has stopped or has a task of this name, or there is no thread to be had.
+    pub fn start(&self, scheduler: &Scheduler, interval: Duration) -> Result<(), ScheduleError> {
         self.stop();
         self.inner.poller().allow();
         let inner = Arc::downgrade(&self.inner);
-        let poll = move || {
-            // No monitor, no loop.
-            let polled = Weak::upgrade(&inner).map(|inner| inner.poller().poll());
-            polled.is_some()
-        };
-        *self.inner.background() = Some(Background::start(interval, poll)?);
+        let wanted = Arc::new(AtomicBool::new(true));
+        let task = scheduler
+            .task(Self::TASK, interval)
+            .run_at_once()
+            .overdue_after(interval);
+        let task = task.start({
+            let wanted = Arc::clone(&wanted);
+            move || {
+                let Some(inner) = Weak::upgrade(&inner) else {
+                    return;
+                };
+                let mut poller = inner.poller();
+                if wanted.load(Ordering::Acquire) {
+                    poller.poll();
+                }
+            }
+        })?;
+        *self.inner.polling() = Some(Polling { task, wanted });
         Ok(())
     }
 
     /// Ends the background loop, once a poll that may be under way is done. What is known stays as it is, and says when it was read.
     pub fn stop(&self) {
-        let background = self.inner.background().take();
-        if let Some(background) = background {
-            background.stop();
-        }
+        let Some(polling) = self.inner.polling().take() else {
+            return;
+        };
+        polling.cancel();
+        // It takes no longer than a poll does, and the driver's calls have a limit.
+        polling.task.wait(Duration::MAX);
     }
 
     /// Whether the background loop runs.
     pub fn is_running(&self) -> bool {
-        self.inner.background().is_some()
+        let polling = self.inner.polling();
+        polling
+            .as_ref()
+            .is_some_and(|polling| polling.task.status().scheduled)
+    }
+
+    /// What health makes of it: degraded while the driver is broken or a GPU doesn't answer. A machine without a GPU is well.
+    ///
+    /// It reads memory and never waits for the driver.
+    pub fn verdict(&self) -> Verdict {
+        let status = self.status();
+        if status.driver == DriverPhase::Broken {
+            return Verdict::degraded(status.why.unwrap_or_default());
+        }
+        let silent: Vec<_> = status
+            .devices
+            .iter()
+            .filter(|device| device.failure.is_some())
+            .map(|device| device.device.uuid.to_string())
+            .collect();
+        if silent.is_empty() {
+            Verdict::healthy()
+        } else {
+            Verdict::degraded(format!("no answer from {}", silent.join(", ")))
+        }
     }
 
     /// How many GPUs may be used and answer.
@@ -328,17 +391,6 @@ impl GpuMonitor {
             },
         })
     }
-}
-
-/// Why a background loop can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The interval is zero.
-    #[error("a GPU monitor can't poll every 0 seconds; 5 seconds are usual")]
-    NoInterval,
-    /// There is no thread to be had.
-    #[error("no thread to poll GPUs on: {0}")]
-    NoThread(#[from] io::Error),
 }
 
 /// Why nothing is known of a GPU.

@@ -18,11 +18,15 @@ use super::{
     files::Files,
     metrics::Metrics,
 };
+use crate::{
+    health::Verdict,
+    scheduler::{ScheduleError, Scheduler, TaskHandle},
+};
 
 /// Samples the machine and this process, and shows what it finds.
 ///
-/// Whoever owns it calls [`update`](Self::update) again and again, each [`PERIOD`](Self::PERIOD) or so; no two samples are taken at
-/// once. A thread of its own asks the disks, as one may hang. Dropped, it makes its series absent, for nobody keeps them true any more.
+/// A [scheduler](Self::start), or whoever owns it, calls [`update`](Self::update) again and again, each [`PERIOD`](Self::PERIOD) or so; no
+/// two samples are taken at once. A thread of its own asks the disks, as one may hang. Dropped, it makes its series absent, for nobody keeps them true any more.
 ///
 /// **Cost.** A sample reads about ten small files, in less than half a millisecond: a ten-thousandth of a core at the usual period. The
 /// example `host_cost` measures it.
@@ -72,8 +76,11 @@ impl fmt::Debug for HostMonitor {
 }
 
 impl HostMonitor {
-    /// How often to call [`update`](Self::update) where nothing speaks for another period.
+    /// How often to sample where nothing speaks for another period.
     pub const PERIOD: Duration = Duration::from_secs(5);
+
+    /// What the background loop is called in its scheduler and in the scheduler's metrics.
+    pub const TASK: &str = "host";
 
     /// A monitor whose metrics are in `registry`. It samples nothing yet, and needs no file to be there.
     ///
@@ -120,6 +127,38 @@ impl HostMonitor {
         };
         self.tell(&sample);
         sample
+    }
+
+    /// Takes a sample every `interval` from now on, as the task [`TASK`](Self::TASK) of `scheduler`, until that stops, the handle is told to
+    /// cancel, or the last holder of the monitor lets go of it.
+    ///
+    /// # Errors
+    /// The interval is zero or beyond all measure, the scheduler has stopped or has a task of this name, or there is no thread to be had.
+    pub fn start(
+        self: &Arc<Self>,
+        scheduler: &Scheduler,
+        interval: Duration,
+    ) -> Result<TaskHandle, ScheduleError> {
+        let host = Arc::downgrade(self);
+        scheduler
+            .task(Self::TASK, interval)
+            .run_at_once()
+            .overdue_after(interval)
+            .start(move || {
+                if let Some(host) = host.upgrade() {
+                    host.update();
+                }
+            })
+    }
+
+    /// What health makes of it: degraded while a collector fails, with what each says.
+    pub fn verdict(&self) -> Verdict {
+        let failures = self.failures();
+        if failures.is_empty() {
+            return Verdict::healthy();
+        }
+        let said: Vec<_> = failures.iter().map(|(_, why)| why.as_str()).collect();
+        Verdict::degraded(said.join("; "))
     }
 
     /// The last sample; `None` before the first. It waits for no sample that is under way.

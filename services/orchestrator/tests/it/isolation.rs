@@ -70,7 +70,7 @@ fn metrics_and_health_answer_at_once_while_the_service_is_blocked() {
         served.rest().await;
         served
     });
-    let (api, metrics) = (served.0.api(), served.0.metrics());
+    let (api, metrics) = (served.0.api(), served.0.metrics().unwrap());
     let blockage = Blockage::of(&runtime, THREADS);
 
     let mut stuck = TcpStream::connect(api).unwrap();

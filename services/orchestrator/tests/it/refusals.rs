@@ -195,7 +195,7 @@ async fn a_service_that_shuts_down_says_so_and_ends_what_is_under_way() {
         .await;
     let pipeline = served.0.pipeline().clone();
     let recorder = Arc::clone(pipeline.recorder());
-    let health = served.0.metrics();
+    let health = served.0.metrics().unwrap();
     let stopping = tokio::spawn(served.0.stop(Duration::from_secs(20)));
     crate::gate::until("it takes nothing new", || !pipeline.is_open()).await;
     let seen =

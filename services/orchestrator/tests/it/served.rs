@@ -46,8 +46,8 @@ impl Served {
     ) -> Self {
         let config = ServiceConfig {
             pipeline,
-            workers,
             limits,
+            ..ServiceConfig::new(workers)
         };
         Self::on(Listeners::on_free_ports().unwrap(), config)
     }
@@ -75,7 +75,7 @@ impl Served {
 
     /// What the metrics port says.
     pub(crate) async fn metrics(&self, path: &'static str, accept: &'static str) -> judges::Answer {
-        let address = self.0.metrics();
+        let address = self.0.metrics().unwrap();
         tokio::task::spawn_blocking(move || judges::get(address, path, Some(accept)))
             .await
             .unwrap()

@@ -5,7 +5,6 @@ use std::{sync::Arc, sync::atomic::Ordering::SeqCst, time::Duration};
 use futures_util::future::join_all;
 use orchestrator::{
     api::ApiLimits,
-    pipeline::PipelineConfig,
     service::{Listeners, ServiceConfig},
     worker::{Worker, scripted::ScriptedWorker},
 };
@@ -93,12 +92,7 @@ fn with_small_buffers(worker: Arc<dyn Worker>) -> Served {
         api: socket.listen(1024).unwrap().into_std().unwrap(),
         ..Listeners::on_free_ports().unwrap()
     };
-    let config = ServiceConfig {
-        pipeline: PipelineConfig::default(),
-        workers: vec![worker],
-        limits: ApiLimits::default(),
-    };
-    Served::on(listeners, config)
+    Served::on(listeners, ServiceConfig::new(vec![worker]))
 }
 
 async fn reluctant(served: &Served) -> Client {

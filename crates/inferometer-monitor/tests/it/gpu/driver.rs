@@ -12,9 +12,15 @@ use inferometer::{
     Registry,
     sample::gpu::{GpuDevice, GpuSample, GpuView},
 };
-use inferometer_monitor::gpu::{DriverPhase, GpuMonitor, Nvml, Visible};
+use inferometer_monitor::{
+    gpu::{DriverPhase, GpuMonitor, Nvml, Visible},
+    scheduler::Scheduler,
+};
 
-use super::machine::{Machine, until, value};
+use super::machine::{LONG, Machine, until, value};
+
+/// So often that a test need not wait.
+const SOON: Duration = Duration::from_millis(1);
 
 fn monitor_at(path: &std::path::Path, registry: &Registry) -> GpuMonitor {
     GpuMonitor::builder()
@@ -224,12 +230,15 @@ fn the_background_loop_polls_until_it_is_stopped() {
         .view(Polls(Arc::clone(&polls)))
         .register(&machine.registry)
         .unwrap();
-    assert_eq!(
-        monitor.start(Duration::ZERO).unwrap_err().to_string(),
-        "a GPU monitor can't poll every 0 seconds; 5 seconds are usual"
+    let scheduler = Scheduler::new(&machine.registry).unwrap();
+    let refused = monitor.start(&scheduler, Duration::ZERO).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("can't schedule task `gpu` at an interval of 0ns")
     );
     assert!(!monitor.is_running());
-    monitor.start(Duration::from_millis(1)).unwrap();
+    monitor.start(&scheduler, SOON).unwrap();
     assert!(monitor.is_running());
     until("it polls", || polls.load(Relaxed) > 3);
     assert!(monitor.is_initialized());
@@ -242,7 +251,26 @@ fn the_background_loop_polls_until_it_is_stopped() {
     assert_eq!(monitor.device_count(), 1);
 
     // A loop keeps no monitor alive.
-    monitor.start(Duration::from_millis(1)).unwrap();
+    monitor.start(&scheduler, SOON).unwrap();
+    // Started again, it goes on in place of the one before.
+    monitor.start(&scheduler, SOON).unwrap();
     drop(monitor);
     until("the driver is back", || machine.driver.sessions() == 0);
+    until("the task has ended", || scheduler.tasks().is_empty());
+}
+
+#[test]
+fn a_scheduler_that_stops_ends_the_loop_and_shows_what_it_did() {
+    let machine = Machine::with(1);
+    let monitor = machine.monitor();
+    let scheduler = Scheduler::new(&machine.registry).unwrap();
+    monitor.start(&scheduler, SOON).unwrap();
+    let runs = r#"inferometer_scheduler_runs_total{task="gpu",outcome="ok"}"#;
+    until("it polls", || {
+        machine.value(runs).is_some_and(|runs| runs > 3.0)
+    });
+    scheduler.stop(LONG).unwrap();
+    assert!(!monitor.is_running());
+    let refused = monitor.start(&scheduler, SOON).unwrap_err();
+    assert!(refused.to_string().contains("`gpu`"), "{refused}");
 }
