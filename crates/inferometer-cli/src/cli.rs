@@ -15,6 +15,7 @@ use clap::{
 };
 
 use crate::{
+    command,
     config::{self, ConfigError},
     load::{Arrivals, Mix, Target},
     logging::LogFormat,
@@ -500,7 +501,8 @@ fn domain_names() -> PossibleValuesParser {
     PossibleValuesParser::new(
         inferometer_catalog::domains()
             .into_iter()
-            .map(|domain| domain.name),
+            .map(|domain| domain.name)
+            .chain([command::agent::NAME]),
     )
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use inferometer::{Format, Registry, sample::health::GPU};
+use inferometer::{Descriptor, Format, Registry, sample::health::GPU};
 use inferometer_http::MetricsServer;
 use inferometer_monitor::{
     gpu::{GpuMonitor, Nvml, Recorder, Replay},
@@ -25,6 +25,9 @@ use crate::{
     cli::AgentArgs,
     ending, ports,
 };
+
+/// What it is called in the addresses file and in the catalogue.
+pub(crate) const NAME: &str = "agent";
 
 /// How long a sample under way may take to end once the program is told to.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -75,7 +78,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let mut addresses = Addresses::default();
     let address = server.address();
     addresses.insert(
-        "agent",
+        NAME,
         ServiceAddresses::default().with_endpoint(address, &endpoint),
     );
     serve::announce(&addresses);
@@ -89,6 +92,22 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         gpu.shutdown();
     }
     Ok(())
+}
+
+/// Every metric that the agent has on a machine with GPUs.
+pub(crate) fn descriptors() -> Vec<Descriptor> {
+    let registry = Registry::new();
+    let declared = || -> anyhow::Result<()> {
+        GpuMonitor::builder().register(&registry)?;
+        HostMonitor::new(&registry, Options::default())?;
+        let scheduler = Scheduler::new(&registry)?;
+        Health::new(&registry, &scheduler)?;
+        // Mounted nowhere: it is to declare what it has.
+        drop(MetricsServer::new(registry.clone()).router()?);
+        Ok(())
+    };
+    declared().expect("a new registry has room for all of them");
+    registry.descriptors()
 }
 
 fn options(args: &AgentArgs) -> Options {

@@ -15,7 +15,7 @@ use crate::cli::{CatalogueArgs, CatalogueFormat};
 ///
 /// When standard output can't be written to.
 pub fn run(args: &CatalogueArgs) -> anyhow::Result<()> {
-    let mut domains = inferometer_catalog::domains();
+    let mut domains = domains();
     domains.retain(|domain| {
         args.domain
             .as_deref()
@@ -32,6 +32,16 @@ pub fn run(args: &CatalogueArgs) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("can't print the catalogue"),
     }
+}
+
+/// Every system, and the agent.
+pub(crate) fn domains() -> Vec<Domain> {
+    let mut domains = inferometer_catalog::domains();
+    domains.push(Domain {
+        name: super::agent::NAME,
+        descriptors: super::agent::descriptors(),
+    });
+    domains
 }
 
 /// A metric, as the JSON shows it: the domain, and the keys of [`Descriptor`].
@@ -125,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_a_line_and_an_object() {
-        let domains = inferometer_catalog::domains();
+        let domains = domains();
         let entries: Vec<Entry<'_>> = domains.iter().flat_map(entries).collect();
         let names: Vec<&str> = domains
             .iter()

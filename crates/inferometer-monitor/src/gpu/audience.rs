@@ -157,7 +157,7 @@ impl Audience {
         board.complaint = complaint;
     }
 
-    /// A poll ended that `began` then, or that didn't ask a driver.
+    /// A poll ended that `began` then, or the driver was given back.
     pub(super) fn polled(&self, began: Option<Instant>) -> Poll {
         let mut board = self.board.read();
         if let Some(began) = began {
@@ -176,7 +176,10 @@ impl Audience {
         } else {
             self.shown.metrics.devices.clear();
         }
-        self.tell(|view| view.polled(&samples));
+        match began {
+            Some(_) => self.tell(|view| view.polled(&samples)),
+            None => self.tell(|view| view.released()),
+        }
         poll
     }
 }

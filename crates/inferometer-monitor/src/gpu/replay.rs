@@ -225,6 +225,9 @@ impl<W: Write + Send> GpuView for Recorder<W> {
 
     fn lost(&self, _device: &GpuDevice) {}
 
+    /// That somebody stopped looking says nothing of the GPUs.
+    fn released(&self) {}
+
     fn polled(&self, samples: &[Arc<GpuSample>]) {
         if self.ended.load(Relaxed) {
             return;

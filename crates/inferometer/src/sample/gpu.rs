@@ -358,6 +358,11 @@ pub trait GpuView: Send + Sync {
         let _ = samples;
     }
 
+    /// The driver was given back: nothing is known any more until a poll says otherwise.
+    fn released(&self) {
+        self.polled(&[]);
+    }
+
     /// One inference of `model` changed the memory in use on `device` by so many bytes.
     fn inference_memory(&self, model: &str, device: &GpuDevice, delta: i64) {
         let _ = (model, device, delta);
