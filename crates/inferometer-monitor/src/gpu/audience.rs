@@ -134,7 +134,7 @@ impl Audience {
         self.shown.metrics.driver.set(phase);
         let mut board = self.board.read();
         if board.driver != phase || board.why != why {
-            let why = why.as_deref().unwrap_or_default();
+            let why = why.as_deref();
             match phase {
                 DriverPhase::Broken | DriverPhase::Hung => {
                     tracing::warn!(source, why, "GPUs can't be read");
