@@ -1,0 +1,1 @@
+//! The cross-encoder: a tokenizer for pairs of texts, and a model that scores them.

@@ -1,0 +1,3 @@
+//! A cross-encoder server: a query and passages in, a score for each passage out.
+
+pub mod encoder;
