@@ -2,7 +2,7 @@
 
 use inferometer::{Descriptor, descriptors};
 
-use crate::orchestrator::Orchestrator;
+use crate::{orchestrator::Orchestrator, rerank::Rerank};
 
 /// A system with metrics of its own.
 #[derive(Clone, Debug)]
@@ -15,10 +15,16 @@ pub struct Domain {
 
 /// Every domain.
 pub fn domains() -> Vec<Domain> {
-    vec![Domain {
-        name: "orchestrator",
-        descriptors: descriptors::<Orchestrator>(),
-    }]
+    vec![
+        Domain {
+            name: "orchestrator",
+            descriptors: descriptors::<Orchestrator>(),
+        },
+        Domain {
+            name: "rerank",
+            descriptors: descriptors::<Rerank>(),
+        },
+    ]
 }
 
 /// The domain of this name.

@@ -4,6 +4,8 @@
 mod host;
 #[path = "contract/http.rs"]
 mod http;
+#[path = "contract/rerank.rs"]
+mod rerank;
 
 use std::collections::{BTreeMap, BTreeSet};
 
