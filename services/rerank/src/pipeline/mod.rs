@@ -68,8 +68,8 @@ struct Inner {
 
 /// What the workers see.
 struct Shared {
-    tokenizer: Box<dyn Tokenize>,
-    model: Box<dyn Score>,
+    tokenizer: Arc<dyn Tokenize>,
+    model: Arc<dyn Score>,
     max_tokens: usize,
     queue: Queue<Arc<Job>>,
     floor: Floor,
@@ -100,8 +100,8 @@ impl Pipeline {
     /// When the set-up is at fault, the registry has such metrics already, or there is no thread to be had.
     pub fn start(
         config: PipelineConfig,
-        tokenizer: impl Tokenize,
-        model: impl Score,
+        tokenizer: Arc<dyn Tokenize>,
+        model: Arc<dyn Score>,
         registry: &Registry,
     ) -> Result<Self, PipelineError> {
         config.check()?;
@@ -130,8 +130,8 @@ impl Pipeline {
             .max_tokens
             .map_or(model.max_tokens(), |most| most.min(model.max_tokens()));
         let shared = Arc::new(Shared {
-            tokenizer: Box::new(tokenizer),
-            model: Box::new(model),
+            tokenizer,
+            model,
             max_tokens,
             queue: Queue::new(config.tokenizer_queue),
             floor: Floor::new(rules, Arc::clone(&recorder)),
@@ -322,6 +322,20 @@ impl Pipeline {
             let _ = joined.await;
         }
         ended
+    }
+
+    /// Each queue: its name, how many requests wait in it, and how many fit.
+    pub fn queues(&self) -> [(&'static str, usize, usize); 3] {
+        let Inner { shared, config, .. } = &*self.inner;
+        [
+            ("tokenizer", shared.queue.depth(), config.tokenizer_queue),
+            ("batch", shared.floor.waiting(), config.batch_queue),
+            (
+                "model",
+                shared.floor.released(),
+                config.model_queue * config.batch.pairs,
+            ),
+        ]
     }
 
     /// What is in hand and when it last moved.
