@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -78,7 +78,7 @@ impl Recorder {
                 .map(|id| WorkerSeries::of(&metrics, kind, id))
                 .collect()
         };
-        Ok(Self {
+        let recorder = Self {
             tokenizers: workers(WorkerType::Tokenizer, tokenizers),
             models: workers(WorkerType::Model, models),
             metrics,
@@ -86,7 +86,15 @@ impl Recorder {
             window: Mutex::new(Window::new(window)),
             clock: UnixClock::start(),
             last_progress: AtomicU64::new(0),
-        })
+        };
+        // The first window begins here, so that what comes before the first collection is in it.
+        let begun = recorder.totals();
+        recorder.window().push(Instant::now(), begun);
+        Ok(recorder)
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many requests were answered in full, each after `latency`.
@@ -212,7 +220,7 @@ impl Recorder {
     /// Computes the throughputs and means anew, over the window that ends `now`: what a collection loop calls.
     pub fn collect(&self, now: Instant) {
         let totals = self.totals();
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window();
         window.push(now, totals);
         let Some((from, to, seconds)) = window.ends() else {
             return;
