@@ -1,0 +1,12 @@
+//! The cross-encoder server, driven through its sockets.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "tests fail where they stand, and count little"
+)]
+
+mod counts;
+mod promises;
+mod served;

@@ -1,0 +1,207 @@
+//! A service on real sockets, a gRPC client, an HTTP client that writes bytes, and what a scrape says.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use inferometer::Registry;
+use inferometer_judges as judges;
+use rerank::{
+    grpc::proto::{InferRequest, reranker_client::RerankerClient},
+    pipeline::PipelineConfig,
+    scripted::{Gate, Scripted},
+    service::{Listeners, Service, ServiceConfig},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long to wait for what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running service with a scripted model.
+pub(crate) struct Served {
+    pub(crate) service: Service,
+    pub(crate) gate: Arc<Gate>,
+}
+
+/// A pipeline whose figures are easy to foresee.
+pub(crate) fn small() -> PipelineConfig {
+    PipelineConfig {
+        max_wait: Duration::from_millis(1),
+        ..PipelineConfig::default()
+    }
+}
+
+impl Served {
+    pub(crate) async fn usual() -> Self {
+        Self::start(small(), Scripted::default()).await
+    }
+
+    pub(crate) async fn start(pipeline: PipelineConfig, model: Scripted) -> Self {
+        let gate = Arc::clone(&model.gate);
+        let model = Arc::new(model);
+        let config = ServiceConfig {
+            pipeline,
+            collection_interval: Duration::from_millis(20),
+            ..ServiceConfig::new(Arc::clone(&model) as _, model)
+        };
+        let listeners = Listeners::on_free_ports().unwrap();
+        let service = Service::start(config, listeners, Registry::new())
+            .await
+            .unwrap();
+        Self { service, gate }
+    }
+
+    pub(crate) async fn client(&self) -> RerankerClient<Channel> {
+        let endpoint = Endpoint::try_from(format!("http://{}", self.service.grpc())).unwrap();
+        RerankerClient::new(endpoint.connect().await.unwrap())
+    }
+
+    /// What `POST path` answers.
+    pub(crate) async fn post(&self, path: &str, headers: &str, body: &str) -> Reply {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        );
+        self.exchange(&request).await
+    }
+
+    pub(crate) async fn exchange(&self, request: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.service.http()).await.unwrap();
+        let mut read = Vec::new();
+        let (mut reading, mut writing) = stream.split();
+        let (written, _) = tokio::join!(
+            writing.write_all(request.as_bytes()),
+            reading.read_to_end(&mut read)
+        );
+        drop(written);
+        Reply::read(&String::from_utf8(read).unwrap())
+    }
+
+    pub(crate) async fn scrape(&self) -> Scrape {
+        Scrape::of(self.service.metrics().unwrap()).await
+    }
+
+    /// Waits until a scrape is as wanted, and returns it.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Scrape) -> bool) -> Scrape {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let scrape = self.scrape().await;
+            if wanted(&scrape) {
+                return scrape;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "never happened: {what}; {:#?}",
+                scrape.0
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until nothing is under way, and checks the equation and the gauges over what was scraped.
+    pub(crate) async fn rest(&self) -> Scrape {
+        let scrape = self
+            .until("everything comes to rest", |scrape| {
+                [
+                    "rerank_requests_in_flight",
+                    "tokenizer_queue_size",
+                    "batch_queue_size",
+                    "model_queue_size",
+                ]
+                .iter()
+                .all(|gauge| scrape.value(gauge) == 0.0)
+            })
+            .await;
+        assert_eq!(
+            scrape.value("rerank_requests_started_total"),
+            scrape.sum("rerank_requests_finished_total"),
+        );
+        scrape
+    }
+}
+
+/// Every sample of a scrape.
+#[derive(Debug)]
+pub(crate) struct Scrape(pub(crate) BTreeMap<String, f64>);
+
+impl Scrape {
+    pub(crate) async fn of(address: SocketAddr) -> Self {
+        let answer = tokio::task::spawn_blocking(move || {
+            judges::get(address, "/metrics", Some("text/plain"))
+        });
+        let page = answer.await.unwrap().unwrap().text();
+        let samples = page.lines().filter(|line| !line.starts_with('#'));
+        Self(
+            samples
+                .map(|line| {
+                    let (series, value) = line.rsplit_once(' ').unwrap();
+                    (series.to_owned(), value.parse().unwrap())
+                })
+                .collect(),
+        )
+    }
+
+    /// The value of exactly this series.
+    pub(crate) fn value(&self, series: &str) -> f64 {
+        *self
+            .0
+            .get(series)
+            .unwrap_or_else(|| panic!("there is no {series}"))
+    }
+
+    /// The sum over all series of this name.
+    pub(crate) fn sum(&self, name: &str) -> f64 {
+        let named = self.0.iter().filter(|(series, _)| {
+            series
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        });
+        named.map(|(_, value)| value).sum()
+    }
+
+    pub(crate) fn finished(&self, outcome: &str) -> f64 {
+        self.value(&format!(
+            "rerank_requests_finished_total{{outcome=\"{outcome}\"}}"
+        ))
+    }
+}
+
+/// An answer, as it came.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self {
+            status: status.unwrap_or_else(|| panic!("no answer: {text:?}")),
+            head: head.to_ascii_lowercase(),
+            body: serde_json::from_str(body).unwrap_or(Value::Null),
+        }
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+}
+
+pub(crate) fn asking(query: &str, passages: &[&str]) -> InferRequest {
+    InferRequest {
+        query: query.to_owned(),
+        passages: passages.iter().map(|&passage| passage.into()).collect(),
+        ..InferRequest::default()
+    }
+}
