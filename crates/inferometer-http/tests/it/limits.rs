@@ -148,6 +148,34 @@ fn client_that_takes_nothing_is_closed_and_forgotten() {
     drop(readers);
 }
 
+/// A byte now and then is progress, so that no standstill ends it: the request's own time does.
+#[test]
+fn client_that_takes_its_answer_byte_by_byte_is_closed_in_the_end() {
+    let registry = large();
+    let mut options = ServerOptions::default();
+    options.limits.request = 3 * SHORT;
+    let server = MetricsServer::new(registry.clone()).with_options(options);
+    let server = server.start("127.0.0.1:0").unwrap();
+    let mut stream = slow_reader(server.address());
+    let started = Instant::now();
+    let closed = || {
+        value(
+            &registry,
+            "inferometer_http_refusals_total{reason=\"request_timeout\"}",
+        ) == 1.0
+    };
+    until("its end", || {
+        // What the kernel holds already still comes after that.
+        let _ = (&stream).read(&mut [0; 512]).unwrap();
+        closed()
+    });
+    assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+    let _ = stream.read_to_end(&mut Vec::new());
+    until("nothing left", || {
+        value(&registry, "inferometer_http_requests_in_flight") == 0.0
+    });
+}
+
 #[test]
 fn reader_of_an_old_page_makes_room_when_pages_are_too_many() {
     let registry = large();
