@@ -6,9 +6,11 @@
 )]
 
 mod context;
+mod documents;
 mod grpc;
 mod hostile;
 mod http;
+mod hyper;
 mod leaving;
 mod limit;
 mod world;
