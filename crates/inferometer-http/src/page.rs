@@ -1,7 +1,7 @@
 //! Pages of metrics: rendered once for all who ask at once, shared while they are read, and few in memory.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -30,7 +30,7 @@ pub(crate) struct Page {
     coding: Coding,
     bytes: Vec<u8>,
     made: Instant,
-    readers: Mutex<HashMap<u64, Arc<Seat>>>,
+    readers: Mutex<BTreeMap<u64, Arc<Seat>>>,
     spare: Arc<Mutex<Option<Vec<u8>>>>,
 }
 

@@ -83,7 +83,8 @@ impl Refusal {
 
     /// The label's value.
     pub fn reason(self) -> &'static str {
-        Self::VALUES.expect("the reasons are a closed set")[self.index()]
+        let reason = Self::VALUES.and_then(|reasons| reasons.get(self.index()));
+        reason.copied().unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use inferometer::{Counter, LabelSet, MetricSet, Registry};
 use inferometer_http::{MetricsServer, ServerOptions};
+use rustix::process::{Pid, Signal, kill_process};
 
 #[derive(LabelSet)]
 struct BySeries {
@@ -25,7 +26,7 @@ struct Large {
     many: Counter<BySeries>,
 }
 
-/// Serves until SIGTERM, with a page of so many series.
+/// Serves until SIGTERM or SIGINT, with a page of so many series.
 pub(crate) fn serve(arguments: &[String]) {
     let [connections, series, keys] = arguments else {
         return println!("usage: abuse serve CONNECTIONS SERIES KEYS");
@@ -46,10 +47,14 @@ pub(crate) fn serve(arguments: &[String]) {
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let mut term = signal(SignalKind::terminate()).unwrap();
+        let mut interrupt = signal(SignalKind::interrupt()).unwrap();
         let server = MetricsServer::new(registry).with_options(options);
         let server = server.start("127.0.0.1:0").unwrap();
         println!("{}", server.address());
-        term.recv().await;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
         server.stop();
     });
 }
@@ -83,12 +88,12 @@ impl Attacked {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
-    /// Tells it to stop; the time it took.
-    pub(crate) fn term(&mut self) -> Duration {
+    /// Tells it to end; the time it took.
+    pub(crate) fn end(&mut self, signal: Signal) -> Duration {
         let pid = i32::try_from(self.child.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
         let started = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
         self.child.wait().unwrap();
         started.elapsed()
     }
