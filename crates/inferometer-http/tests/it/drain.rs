@@ -106,7 +106,6 @@ fn what_the_end_waits_for_is_said() {
     };
     let server = MetricsServer::new(large()).with_options(options);
     let server = server.start("127.0.0.1:0").unwrap();
-    let silent = connect(server.address());
     let mut slow = connect(server.address());
     slow.write_all(&request("GET", "/metrics", &[])).unwrap();
     slow.read_exact(&mut [0; 15]).unwrap();
@@ -118,7 +117,6 @@ fn what_the_end_waits_for_is_said() {
     };
     for part in [
         "waiting for the answers under way, 517ms at the most",
-        "connections=2",
         "answering=1",
         "clients=[127.0.0.1]",
     ] {
@@ -127,7 +125,6 @@ fn what_the_end_waits_for_is_said() {
     for part in ["WARN", "are cut off", "clients=[127.0.0.1]"] {
         assert!(cut.contains(part), "{cut}");
     }
-    drop(silent);
 }
 
 /// One of each kind, and the drain holds for all of them together.
