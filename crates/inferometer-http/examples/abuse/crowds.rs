@@ -20,6 +20,9 @@ use crate::{
     wire::{Scraper, connect, value},
 };
 
+/// The start of a record of TLS, and of the message in it.
+const HALF_HELLO: &[u8] = &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7, 7, 7];
+
 const HALF: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Slow: ";
 
 /// Scrapes once a second, each time on a new connection, until it is told to end. Returns how long the slowest took, and the most memory the
@@ -31,7 +34,7 @@ fn good_scrapes(attacked: &Attacked, end: &AtomicBool) -> (Duration, u64) {
         if Instant::now() >= next {
             next += Duration::from_secs(1);
             let started = Instant::now();
-            let (status, _) = Scraper::new(attacked.address).get("/metrics", "");
+            let (status, _) = Scraper::to(attacked).get("/metrics", "");
             assert_eq!(status, 200);
             slowest = slowest.max(started.elapsed());
         }
@@ -41,8 +44,8 @@ fn good_scrapes(attacked: &Attacked, end: &AtomicBool) -> (Duration, u64) {
     (slowest, memory)
 }
 
-/// Opens them all, half of them silent and half with half a head; how long until the last was closed, counted from its opening.
-fn open_slow(address: SocketAddr, many: usize) -> Duration {
+/// Opens them all, half of them silent and half saying `half` of something; how long until the last was closed, counted from its opening.
+fn open_slow(address: SocketAddr, many: usize, half: &'static [u8]) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,7 +60,7 @@ fn open_slow(address: SocketAddr, many: usize) -> Duration {
                 };
                 let opened = Instant::now();
                 if number % 2 == 0 {
-                    let _ = stream.write_all(HALF).await;
+                    let _ = stream.write_all(half).await;
                 }
                 let mut scrap = [0; 1024];
                 while stream.read(&mut scrap).await.is_ok_and(|many| many > 0) {}
@@ -71,18 +74,36 @@ fn open_slow(address: SocketAddr, many: usize) -> Duration {
 /// Good scrapes may take 100 ms, `slack` times.
 pub(crate) fn slow(many: usize, cap: usize, slack: u32) -> Row {
     let attacked = Attacked::start(cap, 1_000, "-");
-    Scraper::new(attacked.address).get("/metrics", "");
+    let what = format!("{many} silent or slow heads, cap {cap}");
+    slow_towards(&attacked, what, many, HALF, slack)
+}
+
+/// The same towards TLS.
+pub(crate) fn slow_handshakes(many: usize, slack: u32) -> Row {
+    let attacked = Attacked::start_tls(20_000, 1_000);
+    let what = format!("{many} silent or slow TLS handshakes, cap 20000");
+    slow_towards(&attacked, what, many, HALF_HELLO, slack)
+}
+
+fn slow_towards(
+    attacked: &Attacked,
+    what: String,
+    many: usize,
+    half: &'static [u8],
+    slack: u32,
+) -> Row {
+    Scraper::to(attacked).get("/metrics", "");
     let before = attacked.memory();
     let end = AtomicBool::new(false);
     let (closed, (slowest, memory)) = thread::scope(|scope| {
-        let good = scope.spawn(|| good_scrapes(&attacked, &end));
-        let closed = open_slow(attacked.address, many);
+        let good = scope.spawn(|| good_scrapes(attacked, &end));
+        let closed = open_slow(attacked.address, many, half);
         end.store(true, Relaxed);
         (closed, good.join().unwrap())
     });
     let each = memory.saturating_sub(before) as f64 / many as f64;
     Row {
-        what: format!("{many} silent or slow heads, cap {cap}"),
+        what,
         found: format!(
             "closed within {:.1} s, {} each, slowest good scrape {}",
             closed.as_secs_f64(),

@@ -4,7 +4,7 @@
 //! abuse [--scale SHARE]      every row, at a share of the full figures; 1 unless descriptors are too few
 //! abuse --quick              a twentieth, rows that mostly wait side by side, five times as long for what is timed: for code
 //!                            that isn't optimized, on a machine that has other things to do
-//! abuse serve CONNECTIONS SERIES KEYS
+//! abuse serve CONNECTIONS SERIES KEYS CERTIFICATES
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it tells its figures")]
@@ -61,9 +61,10 @@ fn main() {
     }
     println!("\n| what | found | bound | |\n|---|---|---|---|");
     let scaled = |full: usize| ((full as f64 * scale) as usize).max(10);
-    let waiting: [&(dyn Fn() -> Row + Sync); 8] = [
+    let waiting: [&(dyn Fn() -> Row + Sync); 9] = [
         &|| crowds::slow(scaled(9_000), 512, slack),
         &|| crowds::slow(scaled(9_000), 20_000, slack),
+        &|| crowds::slow_handshakes(scaled(9_000), slack),
         &|| crowds::end(Bad::Silent, Signal::TERM),
         &|| crowds::end(Bad::HalfHead, Signal::TERM),
         &|| crowds::end(Bad::SlowReader, Signal::TERM),

@@ -158,7 +158,7 @@ fn no_kind_of_client_prolongs_the_end() {
     trickling.read_exact(&mut [0; 15]).unwrap();
     kinds.push(trickling.try_clone().unwrap());
     let trickle = thread::spawn(move || {
-        while trickling.read(&mut [0; 64]).is_ok_and(|many| many > 0) {
+        while trickling.read(&mut [0; 1024]).is_ok_and(|many| many > 0) {
             thread::sleep(Duration::from_millis(1));
         }
     });
