@@ -2,8 +2,8 @@
 
 use inferometer::Registry;
 use inferometer_http::{
-    Component, GpuStats, Health, MetricsServer, ModelStats, NewKey, QueueStats, Scope,
-    ServerOptions, WorkerStats,
+    Access, Component, GpuStats, Health, MetricsServer, ModelStats, NewKey, Page, QueueStats,
+    Scope, ServerOptions, WorkerStats,
 };
 use inferometer_judges::{OpenApiSubject, ask_with_schemathesis, get};
 
@@ -49,24 +49,23 @@ fn told(server: MetricsServer) -> MetricsServer {
         .with_model_stats(models)
 }
 
-#[test]
-fn every_answer_is_as_the_document_has_it() {
+/// A server under these rules, asked for all that its own document allows.
+fn judged(access: impl IntoIterator<Item = (Page, Access)>) -> Registry {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     let key = NewKey::generate("judge", &[Scope::Admin]).unwrap();
     key.add_to(&keys).unwrap();
     let mut options = ServerOptions {
         keys: Some(keys),
-        // For whoever fetches the document without a key.
-        access: [(
-            inferometer_http::Page::OpenApi,
-            inferometer_http::Access::Public,
-        )]
-        .into(),
+        access: access.into_iter().collect(),
         ..ServerOptions::default()
     };
+    // For whoever fetches the document without a key.
+    options.access.insert(Page::OpenApi, Access::Public);
     // It tries many, and is not to be kept waiting.
     options.limits.wrong_keys = u32::MAX;
+    let off = |page: &Page| options.access.get(page) == Some(&Access::Off);
+    let routes = Page::all().filter(|page| !off(page)).count();
     let registry = Registry::new();
     let server = told(MetricsServer::new(registry.clone()).with_options(options));
     let server = server.start("127.0.0.1:0").unwrap();
@@ -77,11 +76,26 @@ fn every_answer_is_as_the_document_has_it() {
         key: Some(key.secret()),
     })
     .unwrap();
-    assert_eq!(asked["operations"], 10);
+    assert_eq!(asked["operations"], routes);
     assert!(asked["cases"].as_u64().unwrap() >= 100, "{asked}");
-    let page = registry.encode_text();
+    registry
+}
+
+#[test]
+fn every_answer_is_as_the_document_has_it() {
+    let page = judged([]).encode_text();
     for reason in ["missing_key", "method"] {
         let none = format!("inferometer_http_refusals_total{{reason=\"{reason}\"}} 0\n");
         assert!(!page.contains(&none), "{reason} was not tried");
     }
+}
+
+#[test]
+fn document_follows_who_may_have_what() {
+    judged([
+        (Page::Metrics, Access::Key(Scope::Metrics)),
+        (Page::Health, Access::Key(Scope::Stats)),
+        (Page::GpuStats, Access::Public),
+        (Page::ModelsStats, Access::Off),
+    ]);
 }
