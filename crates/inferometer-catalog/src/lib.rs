@@ -3,6 +3,7 @@
 //! A domain is a module: its labels, its set, and how its requests record.
 
 mod clock;
+mod component;
 mod domain;
 
 pub mod orchestrator;

@@ -31,17 +31,25 @@ pub(crate) fn make(page: Page, options: &ServerOptions) -> (HeaderValue, Bytes) 
 pub(crate) fn openapi(options: &ServerOptions) -> String {
     let mut document: Value = serde_json::from_str(OPENAPI).expect("a test reads the document");
     let mut paths = serde_json::Map::new();
+    let by_key = answers_to_keys(&document);
     for page in Page::all() {
         let mut path = document["paths"][page.default_path()].take();
+        let get = &mut path["get"];
         match options.access_of(page) {
             Access::Off => continue,
             Access::Public => {
-                path["get"]["security"] = Value::Array(Vec::new());
+                get["security"] = Value::Array(Vec::new());
+                if let Some(answers) = get["responses"].as_object_mut() {
+                    answers.retain(|status, _| !by_key.contains_key(status));
+                }
             }
             Access::Key(_) => {
-                if let Some(get) = path["get"].as_object_mut() {
+                if let Some(get) = get.as_object_mut() {
                     // The document's own rule, which is by key, is in force again.
                     get.remove("security");
+                }
+                if let Some(answers) = get["responses"].as_object_mut() {
+                    answers.extend(by_key.clone());
                 }
             }
         }
@@ -49,6 +57,17 @@ pub(crate) fn openapi(options: &ServerOptions) -> String {
     }
     document["paths"] = paths.into();
     format!("{document:#}\n")
+}
+
+/// The answers that only a path by key has.
+fn answers_to_keys(document: &Value) -> serde_json::Map<String, Value> {
+    let answers = |page: Page| &document["paths"][page.default_path()]["get"]["responses"];
+    let (closed, open) = (answers(Page::GpuStats), answers(Page::Health));
+    let closed = closed.as_object().into_iter().flatten();
+    closed
+        .filter(|(status, _)| open[status.as_str()].is_null())
+        .map(|(status, answer)| (status.clone(), answer.clone()))
+        .collect()
 }
 
 fn index(options: &ServerOptions) -> String {

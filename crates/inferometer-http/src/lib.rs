@@ -37,7 +37,6 @@ mod head;
 mod health;
 mod keys;
 pub mod layers;
-#[cfg(feature = "monitor")]
 mod monitored;
 mod negotiation;
 mod options;

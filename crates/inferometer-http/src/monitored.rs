@@ -1,53 +1,56 @@
 //! What the monitors know, told by a server.
 
+use std::sync::Arc;
+
 use inferometer::{
     LabelValue as _,
-    sample::{gpu::GpuSample, health::HealthState},
-};
-use inferometer_monitor::{
-    gpu::GpuMonitor,
-    health::{ComponentReport, Gate, Report},
+    sample::{
+        gpu::GpuSample,
+        health::{ComponentReport, Gate, HealthReport, HealthState, Impaired},
+    },
 };
 use serde_json::{Map, Value};
 
 use crate::{Component, GpuStats, Health, MetricsServer};
 
 impl MetricsServer {
-    /// Tells what `health` knows: in `/health` how the service is as a whole, in `/health/ready` whether it is ready, in
-    /// `/health/detailed` each component. It reads memory and waits for no check.
+    /// Tells what `report` says: in `/health` how the service is as a whole, in `/health/ready` whether it is ready, in
+    /// `/health/detailed` each component. A monitor's report is read from memory and waits for no check.
     #[must_use]
-    pub fn with_health_monitor(self, health: &inferometer_monitor::health::Health) -> Self {
-        let (whole, ready, parts) = (health.clone(), health.clone(), health.clone());
-        self.with_health(move || of_service(&whole.report()))
-            .with_ready(move || match ready.ready() {
+    pub fn with_health_report(
+        self,
+        report: impl Fn() -> HealthReport + Send + Sync + 'static,
+    ) -> Self {
+        let report = Arc::new(report);
+        let (whole, ready) = (Arc::clone(&report), Arc::clone(&report));
+        self.with_health(move || of_service(&whole()))
+            .with_ready(move || match Impaired::readiness(&ready().components) {
                 Ok(()) => Health::Healthy,
                 Err(impaired) => Health::Unhealthy(impaired.to_string()),
             })
-            .with_components(move || parts.report().components.iter().map(component).collect())
+            .with_components(move || report().components.iter().map(component).collect())
     }
 
-    /// Tells in `/gpu/stats` what `gpu` last found. It reads memory and waits for no driver.
+    /// Tells in `/gpu/stats` what `samples` has. A monitor's samples are read from memory and wait for no driver.
     #[must_use]
-    pub fn with_gpu_monitor(self, gpu: &GpuMonitor) -> Self {
-        let gpu = gpu.clone();
+    pub fn with_gpu_samples(
+        self,
+        samples: impl Fn() -> Vec<Arc<GpuSample>> + Send + Sync + 'static,
+    ) -> Self {
         self.with_gpu_stats(move || {
-            let samples = gpu.stats_all();
-            samples
-                .iter()
-                .map(|sample| GpuStats::from(&**sample))
-                .collect()
+            let samples = samples();
+            let stats = samples.iter().map(|sample| GpuStats::from(&**sample));
+            stats.collect()
         })
     }
 }
 
 /// A service whose liveness or readiness is at stake can't do its work.
-fn of_service(report: &Report) -> Health {
+fn of_service(report: &HealthReport) -> Health {
     let why = || {
-        let said = report
-            .components
-            .iter()
-            .filter(|one| one.status != HealthState::Healthy);
-        let said: Vec<_> = said.map(sentence).collect();
+        let components = report.components.iter();
+        let unwell = components.filter(|one| one.status != HealthState::Healthy);
+        let said: Vec<_> = unwell.map(ToString::to_string).collect();
         said.join("; ")
     };
     match report.status {
@@ -55,14 +58,6 @@ fn of_service(report: &Report) -> Health {
         HealthState::Degraded => Health::Degraded(why()),
         HealthState::Unhealthy | HealthState::Stalled => Health::Unhealthy(why()),
         HealthState::Unknown => Health::Unknown,
-    }
-}
-
-fn sentence(one: &ComponentReport) -> String {
-    let (name, state) = (&one.component, one.status.as_str());
-    match &one.reason {
-        Some(reason) => format!("{name}: {state}: {reason}"),
-        None => format!("{name}: {state}"),
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`promtool_check_metrics`] | do names, units and help follow the practices? | a scrape in the text format |
 //! | [`judge_exposition`] | is every line, bucket and escape as specified? | a scrape in either format |
 //! | [`drive_with_openai_client`] | does the unchanged client find what it relies on? | an OpenAI-compatible API |
+//! | [`ask_with_schemathesis`] | is every answer as the OpenAPI document has it? | an API that has one |
 //!
 //! A crate of its own, never published, so that none of this reaches those who depend on the others. All judges are
 //! programs that `scripts/setup` installs; where one is missing, the call fails and says so. Nothing is skipped, but for the
@@ -17,6 +18,7 @@ mod error;
 mod exposition;
 mod http;
 mod openai;
+mod openapi;
 mod program;
 mod prometheus;
 mod promtool;
@@ -26,6 +28,7 @@ pub use error::JudgeError;
 pub use exposition::{Family, Sample, Summary, judge_exposition};
 pub use http::{Answer, get};
 pub use openai::{OpenAiSubject, drive_with_openai_client};
+pub use openapi::{OpenApiSubject, ask_with_schemathesis};
 pub use prometheus::{
     Feature, Job, Metadata, NativeSeries, Points, Prometheus, Protocol, Release, Series,
     StoredExemplar, Target,

@@ -52,7 +52,21 @@ pub(crate) fn run_python<A: AsRef<OsStr>>(
     arguments: &[A],
     input: &[u8],
 ) -> Result<Vec<u8>, JudgeError> {
+    run_python_with(script, arguments, &[], input)
+}
+
+/// The same with more in its environment, where a secret belongs: everyone sees a program's arguments.
+///
+/// # Errors
+/// As [`run_python`].
+pub(crate) fn run_python_with<A: AsRef<OsStr>>(
+    script: &str,
+    arguments: &[A],
+    environment: &[(&str, &str)],
+    input: &[u8],
+) -> Result<Vec<u8>, JudgeError> {
     let mut command = Command::new(python()?);
+    command.envs(environment.iter().copied());
     // `-B`: no bytecode is left in the source tree.
     command
         .arg("-B")

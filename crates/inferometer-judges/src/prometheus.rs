@@ -218,6 +218,15 @@ impl Prometheus {
         self.ask(&instant(expression), answer::series)
     }
 
+    /// Evaluates `expression` again and again until it finds something.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), or it finds nothing within a minute.
+    pub fn query_until_found(&self, expression: &str) -> Result<Vec<Series>, JudgeError> {
+        let look = || Ok(Some(self.query(expression)?).filter(|found| !found.is_empty()));
+        self.until(look, || format!("knows nothing of {expression}"))
+    }
+
     /// Evaluates `expression`, whose result is native histograms, now.
     ///
     /// # Errors

@@ -41,7 +41,6 @@ mod component;
 mod error;
 mod metrics;
 mod record;
-mod report;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod stall;
@@ -53,6 +52,7 @@ use std::{
     time::Duration,
 };
 
+pub use inferometer::sample::health::{ComponentReport, Gate, HealthReport, Impaired};
 use inferometer::{
     IntGauge, IntTracking, Registry,
     sample::health::{HealthObserver, HealthState},
@@ -60,7 +60,6 @@ use inferometer::{
 
 pub use builder::{ComponentBuilder, Reporter};
 pub use error::{HealthError, SetupError};
-pub use report::{ComponentReport, Gate, Impaired, Report};
 pub use verdict::{CheckResult, Verdict};
 
 use crate::scheduler::{Scheduler, TaskHandle, moment::Moment};
@@ -190,15 +189,8 @@ impl Health {
     }
 
     /// Everything that is known.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> HealthReport {
         let now = Moment::now();
-        let components = self.inner.watched.reports(now);
-        Report {
-            status: report::overall(&components),
-            live: Impaired::life(&components).is_ok(),
-            ready: Impaired::readiness(&components).is_ok(),
-            timestamp_seconds: now.unix_seconds,
-            components,
-        }
+        HealthReport::new(self.inner.watched.reports(now), now.unix_seconds)
     }
 }

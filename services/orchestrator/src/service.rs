@@ -11,7 +11,8 @@ use std::{
 use axum::serve::ListenerExt as _;
 use inferometer::Registry;
 use inferometer_http::{
-    Health, MetricsServer, ModelStats, ServeError, ServerHandle, ServerOptions,
+    Health, MetricsServer, ModelStats, QueueStats, ServeError, ServerHandle, ServerOptions,
+    WorkerStats,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -138,6 +139,10 @@ impl Service {
         let server = MetricsServer::new(registry.clone())
             .with_options(endpoint)
             .with_health(health)
+            .with_queue_stats({
+                let pipeline = pipeline.clone();
+                move || (queues(&pipeline), WorkerStats::default())
+            })
             .with_model_stats(move || models.clone());
         let metrics = listeners
             .metrics
@@ -202,4 +207,19 @@ fn model(worker: &dyn Worker) -> ModelStats {
         loaded: true,
         ..ModelStats::default()
     }
+}
+
+fn queues(pipeline: &Pipeline) -> Vec<QueueStats> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a queue has at most a million places"
+    )]
+    let count = |requests: usize| Some(requests as f64);
+    let queues = pipeline.queues().into_iter();
+    let stats = queues.map(|queue| QueueStats {
+        name: queue.stage.to_owned(),
+        depth: count(queue.depth),
+        capacity: count(queue.capacity),
+    });
+    stats.collect()
 }

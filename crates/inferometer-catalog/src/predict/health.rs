@@ -5,6 +5,8 @@ use inferometer::{
     sample::health::{ByComponent, HealthObserver, HealthSample},
 };
 
+use crate::component;
+
 /// Whether each component of the prediction API works.
 #[derive(Clone, Debug, MetricSet)]
 pub struct ApiHealth {
@@ -23,10 +25,7 @@ impl ApiHealth {
 
 impl HealthObserver for ApiHealth {
     fn observed(&self, sample: &HealthSample<'_>) {
-        match sample.state.works() {
-            Some(works) => self.update(sample.component, works),
-            None => self.gone(sample.component),
-        }
+        component::show(&self.health_status, sample);
     }
 
     fn gone(&self, component: &str) {

@@ -5,6 +5,8 @@ use inferometer::{
     sample::health::{ByComponent, HealthObserver, HealthSample},
 };
 
+use crate::component;
+
 /// Whether each component of the robot inference API works.
 #[derive(Clone, Debug, MetricSet)]
 pub struct ApplicationHealth {
@@ -15,14 +17,7 @@ pub struct ApplicationHealth {
 
 impl HealthObserver for ApplicationHealth {
     fn observed(&self, sample: &HealthSample<'_>) {
-        let component = sample.component;
-        match sample.state.works() {
-            Some(works) => {
-                let series = self.application_health.with(ByComponent { component });
-                series.set(works.into());
-            }
-            None => self.gone(component),
-        }
+        component::show(&self.application_health, sample);
     }
 
     fn gone(&self, component: &str) {

@@ -64,7 +64,10 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         .check(move || watched.verdict())?;
     let mut server = MetricsServer::new(registry)
         .with_options(endpoint.clone())
-        .with_health_monitor(&health);
+        .with_health_report({
+            let health = health.clone();
+            move || health.report()
+        });
     if let Some(gpu) = &gpu {
         gpu.start(&scheduler, args.interval)?;
         let watched = gpu.clone();
@@ -72,7 +75,8 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
             .component(GPU)
             .cache(args.interval)
             .check(move || watched.verdict())?;
-        server = server.with_gpu_monitor(gpu);
+        let sampled = gpu.clone();
+        server = server.with_gpu_samples(move || sampled.stats_all());
     }
     let server = server.start_on(listener)?;
     let mut addresses = Addresses::default();

@@ -230,6 +230,8 @@ fn a_key_is_made_once_and_opens_what_it_is_for() {
         text(&file),
         "--access",
         "metrics=key",
+        "--access",
+        "queue-stats=public",
         "--metrics-path",
         "/monitoring/metrics",
     ]);
@@ -255,6 +257,16 @@ fn a_key_is_made_once_and_opens_what_it_is_for() {
     assert_eq!(asked("/monitoring/metrics", Some(key)), 200);
     assert_eq!(asked("/models/stats", Some(key)), 200);
     assert_eq!(asked("/health", None), 200);
+    let queues = judges::get(running.metrics(), "/queue/stats", None).unwrap();
+    let queues: serde_json::Value = serde_json::from_str(&queues.text()).unwrap();
+    let known: Vec<_> = queues["queues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|queue| (queue["name"].as_str().unwrap(), &queue["capacity"]["value"]))
+        .collect();
+    assert!(known.contains(&("inference", &1024.into())), "{queues}");
+    assert_eq!(known.len(), 5, "a queue for each stage");
     assert!(!running.printed("stderr").contains(key));
 }
 

@@ -3,19 +3,42 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
+use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
+
+use crate::server::Attacked;
+
+/// A socket, with TLS around it or not.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 pub(crate) struct Scraper {
     address: SocketAddr,
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
 }
 
 impl Scraper {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
-            stream: connect(address),
+            stream: Box::new(connect(address)),
+        }
+    }
+
+    /// As the server speaks.
+    pub(crate) fn to(attacked: &Attacked) -> Self {
+        let Some(config) = &attacked.tls else {
+            return Self::new(attacked.address);
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
+        Self {
+            address: attacked.address,
+            stream: Box::new(StreamOwned::new(connection, connect(attacked.address))),
         }
     }
 
@@ -39,7 +62,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-pub(crate) fn read(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
+pub(crate) fn read(stream: &mut impl Read) -> Option<(u16, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 256 << 10];
     let end = loop {

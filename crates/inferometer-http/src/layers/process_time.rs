@@ -110,7 +110,8 @@ where
         let this = self.project();
         let mut answer = ready!(this.inner.poll(cx));
         if let (Some(started), Ok(answer)) = (this.started, &mut answer) {
-            let seconds = format!("{:.6}", started.elapsed().as_secs_f64());
+            let took = started.elapsed();
+            let seconds = format!("{}.{:06}", took.as_secs(), took.subsec_micros());
             let value = HeaderValue::try_from(seconds).expect("digits and a point fit a header");
             answer.headers_mut().insert(PROCESS_TIME, value);
         }

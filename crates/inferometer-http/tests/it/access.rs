@@ -1,14 +1,15 @@
 use std::{
     collections::BTreeSet,
     fs, io,
-    sync::{Arc, Mutex},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
 use inferometer_http::{Access, NewKey, Page, Scope};
 
 use crate::{
-    client::{ask, get, request, until},
+    client::{Answer, ask, get, read, request, until},
+    log::Log,
     server::Served,
 };
 
@@ -172,31 +173,37 @@ fn wrong_keys_are_counted_and_slowed_and_right_ones_never() {
     );
 }
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+/// Asks from this address of the machine's own.
+fn from(client: Ipv4Addr, server: SocketAddr, key: &str) -> (Answer, Duration) {
+    use io::Write as _;
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    let started = Instant::now();
+    let request = request("GET", "/gpu/stats", &[("X-API-Key", key)]);
+    stream.write_all(&request).unwrap();
+    (read(&mut stream).unwrap(), started.elapsed())
+}
 
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+#[test]
+fn who_fails_is_slowed_and_others_are_not() {
+    let served = Served::set(|options| options.limits.wrong_keys = 1);
+    let ask = |client: u8, key: &str| from(Ipv4Addr::new(127, 0, 0, client), served.address(), key);
+    let status = |client, key: &str| ask(client, key).0.status;
+    assert_eq!([status(1, "a"), status(1, "b")], [401, 429]);
+    assert_eq!(status(2, "a"), 401, "another client has its own allowance");
+    let (once, twice) = (ask(1, "c").1, ask(1, "d").1);
+    assert!(
+        twice > once + Duration::from_millis(100),
+        "{once:?} {twice:?}"
+    );
+    assert_eq!(status(1, &served.keys.stats), 200);
 }
 
 #[test]
 fn no_key_is_ever_in_a_log_an_answer_or_a_label() {
-    let log = Log::default();
-    let written = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || written.clone())
-        .finish();
-    // The whole process: the server has a thread of its own. What other tests log does no harm.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = Log::of_all();
     let served = Served::plain();
     let guess = "a-guess-that-nobody-else-makes";
     let keys = [&*served.keys.stats, &*served.keys.metrics, guess];
@@ -214,7 +221,7 @@ fn no_key_is_ever_in_a_log_an_answer_or_a_label() {
         get(served.address(), "/gpu/stats", &[("X-API-Key", guess)]);
         served.value("inferometer_http_reloads_total{file=\"keys\",result=\"refused\"}") == 1.0
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("a wrong key"), "something was logged");
     for key in keys {
         assert!(!said.contains(key) && !log.contains(key), "{key} is told");

@@ -61,21 +61,17 @@ pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> Answer {
     read(&mut stream).expect("the server closed without an answer")
 }
 
-/// Reads one answer; `None` when the server closes instead.
+/// Reads one answer and not a byte more; `None` when the server closes instead.
 pub(crate) fn read(stream: &mut impl Read) -> Option<Answer> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 64 << 10];
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        match stream.read(&mut chunk) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        match stream.read(&mut byte) {
             Ok(0) | Err(_) => return None,
-            Ok(many) => bytes.extend_from_slice(&chunk[..many]),
+            Ok(_) => head.push(byte[0]),
         }
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut body = bytes.split_off(end);
+    }
+    let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
     let headers: Vec<_> = lines
@@ -87,14 +83,9 @@ pub(crate) fn read(stream: &mut impl Read) -> Option<Answer> {
         headers,
         body: Vec::new(),
     };
-    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
-    while body.len() < length {
-        match stream.read(&mut chunk).unwrap() {
-            0 => panic!("{} of {length} bytes have come", body.len()),
-            many => body.extend_from_slice(&chunk[..many]),
-        }
-    }
-    answer.body = body;
+    let length = answer.header("content-length").unwrap().parse().unwrap();
+    answer.body = vec![0; length];
+    stream.read_exact(&mut answer.body).unwrap();
     Some(answer)
 }
 

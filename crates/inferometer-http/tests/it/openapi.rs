@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use inferometer_http::{
-    Access, Component, GpuStats, Health, ModelStats, OPENAPI, Page, QueueStats, Refusal,
+    Access, Component, GpuStats, Health, ModelStats, OPENAPI, Page, QueueStats, Refusal, Scope,
     WorkerStats,
 };
 use serde_json::Value;
@@ -52,18 +52,22 @@ fn document_names_every_reason_that_is_answered() {
         .collect();
     let all = <Refusal as inferometer::LabelValue>::VALUES.unwrap();
     assert!(told.iter().all(|reason| all.contains(reason)));
-    for refusal in [
-        Refusal::MissingKey,
-        Refusal::Busy,
-        Refusal::Method,
-        Refusal::Failed,
-    ] {
-        assert!(told.contains(refusal.reason()), "{refusal:?}");
-    }
-    assert!(
-        !told.contains(Refusal::Silent.reason()),
-        "nobody is answered so"
-    );
+    let closed = [
+        Refusal::Silent,
+        Refusal::Handshake,
+        Refusal::SlowReader,
+        Refusal::RequestTimeout,
+        Refusal::Displaced,
+        Refusal::PageHeld,
+        Refusal::Protocol,
+    ];
+    assert!(closed.iter().all(|refusal| refusal.status().is_none()));
+    let closed = closed.map(Refusal::reason);
+    let answered = all
+        .iter()
+        .copied()
+        .filter(|reason| !closed.contains(reason));
+    assert_eq!(told, answered.collect());
 }
 
 /// Whether `value` is as `schema` has it: types, required fields, no field that isn't named, enums, references.
@@ -222,6 +226,9 @@ fn served_document_has_the_servers_own_paths_and_keys() {
         options.metrics_path = "/monitoring/metrics".into();
         options.access.insert(Page::OpenApi, Access::Public);
         options.access.insert(Page::ModelsStats, Access::Off);
+        options
+            .access
+            .insert(Page::Metrics, Access::Key(Scope::Metrics));
     });
     let document = get(served.address(), "/openapi.json", &[]).json();
     let paths = document["paths"].as_object().unwrap();
@@ -231,4 +238,11 @@ fn served_document_has_the_servers_own_paths_and_keys() {
         paths["/openapi.json"]["get"]["security"],
         serde_json::json!([])
     );
+    assert!(paths["/monitoring/metrics"]["get"]["security"].is_null());
+    for status in ["401", "403", "429"] {
+        let told = |path: &str| paths[path]["get"]["responses"][status].is_object();
+        assert!(told("/monitoring/metrics"), "{status}");
+        assert!(!told("/openapi.json"), "{status}");
+        assert!(!told("/health"), "{status}");
+    }
 }

@@ -92,6 +92,26 @@ fn page_is_compressed_as_asked_and_says_so() {
     assert!(gzip.body.len() < plain.body.len() / 4 && zstd.body.len() < plain.body.len() / 4);
 }
 
+/// Rendering and compressing are one piece of work: where a page is rendered, it is compressed.
+#[test]
+fn pages_are_made_on_threads_that_may_wait() {
+    let registry = Registry::new();
+    let probe: Probe = registry.register().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let _tracking = probe.reads.track(move || {
+        let _ = tell.send(thread::current().name().map(str::to_owned));
+        Some(1.0)
+    });
+    let server = MetricsServer::new(registry).start("127.0.0.1:0").unwrap();
+    let page = get(server.address(), "/metrics", &[("Accept-Encoding", "gzip")]);
+    assert_eq!(page.header("content-encoding"), Some("gzip"));
+    let thread = told.recv().unwrap().unwrap();
+    assert_eq!(
+        thread, "inferometer-http-worker",
+        "the server's own thread only talks"
+    );
+}
+
 #[test]
 fn servers_of_one_registry_share_their_metrics() {
     let registry = Registry::new();

@@ -1,6 +1,6 @@
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
@@ -70,6 +70,16 @@ fn client(
     version: &'static rustls::SupportedProtocolVersion,
     client: Client,
 ) -> StreamOwned<ClientConnection, TcpStream> {
+    client_of(address, issuer, version, client, Vec::new())
+}
+
+fn client_of(
+    address: SocketAddr,
+    issuer: &Issuer,
+    version: &'static rustls::SupportedProtocolVersion,
+    client: Client,
+    protocols: Vec<Vec<u8>>,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(issuer.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -77,12 +87,13 @@ fn client(
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots);
-    let config = match client {
+    let mut config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => builder
             .with_client_auth_cert(vec![certificate], key)
             .unwrap(),
     };
+    config.alpn_protocols = protocols;
     let name = ServerName::try_from("localhost").unwrap();
     StreamOwned::new(
         ClientConnection::new(Arc::new(config), name).unwrap(),
@@ -109,6 +120,57 @@ fn metrics_are_served_over_tls_of_both_versions() {
         assert_eq!(answer.status, 200);
         assert!(answer.text().contains("inferometer_http_scrapes_total"));
         assert_eq!(stream.conn.protocol_version(), Some(number));
+    }
+}
+
+#[test]
+fn versions_before_1_2_are_refused() {
+    let files = files(&authority());
+    let served = Served::set(|options| options.tls = Some(files.options.clone()));
+    // A hello of TLS 1.1: its version, random bytes, no session, one cipher of that time, no compression.
+    let hello = [&[0x03, 0x02][..], &[7; 32], &[0, 0, 2, 0xc0, 0x14, 1, 0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let message = [&[1, 0, 0, length][..], &hello].concat();
+    let record = [&[0x16, 0x03, 0x01, 0, length + 4][..], &message].concat();
+    let mut stream = connect(served.address());
+    stream.write_all(&record).unwrap();
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    // An alert, fatal: protocol_version, or handshake_failure for want of a cipher it would speak.
+    assert_eq!(said.first(), Some(&0x15), "{said:?}");
+    assert_eq!(said[5], 2, "{said:?}");
+    assert!([40, 70].contains(&said[6]), "{said:?}");
+    until("its count", || served.refused("handshake") == 1.0);
+}
+
+#[test]
+fn http2_is_agreed_on_in_the_handshake() {
+    let issuer = authority();
+    let files = files(&issuer);
+    let served = Served::set(|options| options.tls = Some(files.options.clone()));
+    for (offered, agreed) in [
+        (vec![b"h2".to_vec(), b"http/1.1".to_vec()], &b"h2"[..]),
+        (vec![b"http/1.1".to_vec()], &b"http/1.1"[..]),
+    ] {
+        let mut stream = client_of(
+            served.address(),
+            &issuer,
+            &rustls::version::TLS13,
+            None,
+            offered,
+        );
+        if agreed == b"h2" {
+            stream
+                .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+                .unwrap();
+            // The server's own settings come first.
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).unwrap();
+            assert_eq!(head[3], 4, "{head:?}");
+        } else {
+            assert_eq!(ask(&mut stream).unwrap().status, 200);
+        }
+        assert_eq!(stream.conn.alpn_protocol(), Some(agreed));
     }
 }
 

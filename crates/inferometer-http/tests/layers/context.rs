@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use axum::{Extension, Router, http::HeaderMap, routing::get};
@@ -141,27 +141,35 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-// On one thread, whose subscriber is the test's own.
-#[tokio::test]
-async fn what_a_handler_logs_is_within_its_requests_span() {
+/// Of the whole process: what is logged where is settled when it is first logged, and other tests log from the same places.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_writer(log.clone())
         .finish();
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+});
+
+#[tokio::test]
+async fn what_a_handler_logs_is_within_its_requests_span() {
+    let log = LOG.clone();
+    // No other test has this id.
     let (_, answer) = asked(&format!(
-        "X-Request-Id: r1\r\nTraceparent: 00-{TRACE}-{PARENT}-01\r\n"
+        "X-Request-Id: logged-1\r\nTraceparent: 00-{TRACE}-{PARENT}-01\r\n"
     ))
     .await;
     assert_eq!(answer.status, 200);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let line = text.lines().find(|line| line.contains("handled")).unwrap();
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.contains("handled") && line.contains("logged-1"));
+    let line = line.unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     let span = &line["span"];
     assert_eq!(span["name"], "request");
     assert_eq!(span["method"], "GET");
-    assert_eq!(span["request_id"], "r1");
+    assert_eq!(span["request_id"], "logged-1");
     assert_eq!(span["trace_id"], TRACE);
     let own = answer.header("traceparent").unwrap();
     assert_eq!(span["span_id"], own.split('-').nth(2).unwrap());

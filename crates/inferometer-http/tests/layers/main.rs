@@ -6,9 +6,11 @@
     reason = "a test that cannot go on should panic where it stands"
 )]
 mod context;
+mod documents;
 mod grpc;
 mod hostile;
 mod http;
+mod hyper;
 mod leaving;
 mod limit;
 mod world;

@@ -5,7 +5,10 @@
     reason = "a test that cannot go on should panic where it stands"
 )]
 
+mod documented;
+mod guarded;
 mod native;
+mod own;
 mod service;
 
 use std::collections::BTreeMap;

@@ -9,10 +9,9 @@ use std::{
 use inferometer::sample::health::HealthSample;
 
 use super::{
-    CheckResult, Gate, Verdict,
+    CheckResult, ComponentReport, Gate, Verdict,
     metrics::Outcome,
     record::{Record, View},
-    report::ComponentReport,
     watch::Told,
 };
 use crate::scheduler::{TaskHandle, moment::Moment, outcome::panic_message};

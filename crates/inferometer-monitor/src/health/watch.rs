@@ -8,7 +8,7 @@ use std::{
 
 use inferometer::sample::health::HealthObserver;
 
-use super::{component::Component, metrics::Metrics, report::ComponentReport};
+use super::{ComponentReport, component::Component, metrics::Metrics};
 use crate::scheduler::{moment::Moment, outcome::panic_message};
 
 /// The metrics of health itself, and whoever else wants to be told.

@@ -39,6 +39,16 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// A lane that nobody has, and in which nobody makes anything.
+    #[cfg(not(loom))]
+    pub(super) const fn of_nobody() -> Self {
+        Self {
+            pins: AtomicU64::new(0),
+            claimed: AtomicBool::new(false),
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; DIRECTORY],
+        }
+    }
+
     /// A lane that a thread has.
     #[cfg(not(loom))]
     pub(super) fn new() -> Box<Self> {

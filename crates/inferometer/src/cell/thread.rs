@@ -25,10 +25,20 @@ pub(super) fn bank() -> &'static Bank {
     &BANK
 }
 
+/// Stands for the lane of a thread that has none: nothing is ever written there, so whoever looks for words finds none, and need not ask
+/// first whether there is a lane.
+#[cfg(not(loom))]
+static NOBODYS: Lane = Lane::of_nobody();
+
+#[cfg(not(loom))]
+const NONE: *const Lane = &raw const NOBODYS;
+#[cfg(loom)]
+const NONE: *const Lane = ptr::null();
+
 #[cfg(not(loom))]
 thread_local! {
-    /// The lane that this thread owns; null before its first recording, past the bound, and while the thread ends.
-    static OWN: Cell<*const Lane> = const { Cell::new(ptr::null()) };
+    /// The lane that this thread owns; [`NONE`] before its first recording, past the bound, and while the thread ends.
+    static OWN: Cell<*const Lane> = const { Cell::new(NONE) };
     /// The stripe that it shares instead, once it has one.
     static STRIPE: Cell<*const Lane> = const { Cell::new(ptr::null()) };
     /// Gives the lane back when the thread ends.
@@ -36,7 +46,7 @@ thread_local! {
 }
 #[cfg(loom)]
 thread_local! {
-    static OWN: Cell<*const Lane> = Cell::new(ptr::null());
+    static OWN: Cell<*const Lane> = Cell::new(NONE);
     static STRIPE: Cell<*const Lane> = Cell::new(ptr::null());
     static HOLD: Hold = Hold;
 }
@@ -55,11 +65,9 @@ impl Drop for Hold {
 /// Leaves this thread's lane to the next; what the thread records from now on goes to a stripe.
 pub(super) fn let_go() {
     // Under loom, and nowhere else, a cell goes before a destructor of the same thread can ask for it.
-    let Ok(lane) = OWN.try_with(|own| own.replace(ptr::null())) else {
-        return;
-    };
-    // SAFETY: null, or a lane of the process' bank, which is never dropped.
-    if let Some(lane) = unsafe { lane.as_ref() } {
+    if let Ok(lane) = OWN.try_with(|own| own.replace(NONE))
+        && let Some(lane) = owned(lane)
+    {
         grace::abandon(lane);
     }
 }
@@ -110,9 +118,14 @@ pub(super) enum Access {
 
 #[inline(always)]
 fn own() -> Option<&'static Lane> {
-    let lane = OWN.with(Cell::get);
-    // SAFETY: null, or a lane of the process' bank, which is never dropped.
-    unsafe { lane.as_ref() }
+    owned(OWN.with(Cell::get))
+}
+
+/// What a thread has in [`OWN`].
+#[inline(always)]
+fn owned(lane: *const Lane) -> Option<&'static Lane> {
+    // SAFETY: a lane of the process' bank, which is never dropped, where it isn't none.
+    (!ptr::eq(lane, NONE)).then(|| unsafe { &*lane })
 }
 
 #[inline]
@@ -186,7 +199,12 @@ fn number() -> usize {
 /// The words of `slot` and those after it in its chunk, if this thread is their only writer and has written there before.
 #[inline(always)]
 pub(super) fn own_words(slot: Slot) -> Option<&'static [AtomicU64]> {
-    own()?.words(slot, Relaxed)
+    #[cfg(not(loom))]
+    // SAFETY: a lane of the process' bank, which is never dropped, or the static that stands for none and has no words.
+    let lane: &'static Lane = unsafe { &*OWN.with(Cell::get) };
+    #[cfg(loom)]
+    let lane = own()?;
+    lane.words(slot, Relaxed)
 }
 
 /// The words of a slot, and whether this thread is their only writer.

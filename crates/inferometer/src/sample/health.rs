@@ -1,6 +1,10 @@
 //! The health of what a service depends on, as it was found at one moment.
 
+mod report;
+
 use crate::{LabelSet, LabelValue};
+
+pub use report::{ComponentReport, Gate, HealthReport, Impaired};
 
 /// The component that is a database.
 pub const DATABASE: &str = "database";

@@ -29,4 +29,4 @@ mod tasks;
 
 pub use departure::Departure;
 pub use exchange::{Answer, Event, Failure, FailureReason, Finished, PromptRequest};
-pub use stages::{Model, Pipeline, PipelineConfig, PipelineError};
+pub use stages::{Model, Pipeline, PipelineConfig, PipelineError, QueueState};

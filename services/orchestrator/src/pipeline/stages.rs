@@ -189,6 +189,17 @@ pub struct Pipeline {
     _tasks: Arc<Tasks>,
 }
 
+/// How full a stage's queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueState {
+    /// The stage's name.
+    pub stage: &'static str,
+    /// Requests that wait in it.
+    pub depth: usize,
+    /// Requests that fit in it.
+    pub capacity: usize,
+}
+
 #[derive(Debug)]
 struct Tasks {
     stages: Vec<AbortHandle>,
@@ -286,6 +297,18 @@ impl Pipeline {
         Ok(Self {
             shared,
             _tasks: Arc::new(tasks),
+        })
+    }
+
+    /// Each stage's queue, in their order.
+    pub fn queues(&self) -> [QueueState; Stage::ALL.len()] {
+        Stage::ALL.map(|stage| {
+            let queue = self.shared.queue(stage);
+            QueueState {
+                stage: name(stage),
+                depth: queue.depth(),
+                capacity: queue.capacity(),
+            }
         })
     }
 

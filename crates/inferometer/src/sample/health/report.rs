@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use inferometer::sample::health::HealthState;
-use serde::{Serialize, Serializer};
+use super::HealthState;
 
 /// What a component's state decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Gate {
     /// Nothing: it is shown, and makes the service degraded at worst.
     Nothing,
@@ -20,7 +20,7 @@ pub enum Gate {
 
 /// A service's health in detail, at one moment.
 ///
-/// Serialised, it has this shape, which is stable; names may be added. Times are in seconds, timestamps in seconds since 1970.
+/// Serialised (feature `serde`), it has this shape, which is stable; names may be added. Times are in seconds, timestamps in seconds since 1970.
 ///
 /// ```json
 /// {
@@ -47,14 +47,15 @@ pub enum Gate {
 /// `status` is `healthy`, `degraded`, `unhealthy`, `stalled` or `unknown`. Absent are: `reason` where there is nothing to say;
 /// `checked_timestamp_seconds`, `age_seconds` and `duration_seconds` before the first check has ended; `running_seconds` while none is
 /// under way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct HealthReport {
     /// How the service is: as the worst of the components that gate something; degraded if but another isn't healthy.
-    #[serde(serialize_with = "as_text")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub status: HealthState,
-    /// See [`Health::live`](super::Health::live).
+    /// Whether the service should be let live.
     pub live: bool,
-    /// See [`Health::ready`](super::Health::ready).
+    /// Whether the service is ready for requests.
     pub ready: bool,
     /// When this was said.
     pub timestamp_seconds: f64,
@@ -62,40 +63,42 @@ pub struct Report {
     pub components: Vec<ComponentReport>,
 }
 
-/// A component's health: see [`Report`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A component's health: see [`HealthReport`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ComponentReport {
     /// Its name.
     pub component: String,
     /// How it is.
-    #[serde(serialize_with = "as_text")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub status: HealthState,
     /// Why it isn't healthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub reason: Option<String>,
     /// What its state decides.
     pub gates: Gate,
     /// Since when it is so.
     pub since_timestamp_seconds: f64,
     /// When the last check ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub checked_timestamp_seconds: Option<f64>,
     /// How long ago that is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub age_seconds: Option<f64>,
     /// What that check took.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub duration_seconds: Option<f64>,
     /// For how long the check under way has been going.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub running_seconds: Option<f64>,
 }
 
+#[cfg(feature = "serde")]
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde hands over a reference"
 )]
-fn as_text<S: Serializer>(state: &HealthState, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(state: &HealthState, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.as_str())
 }
 
@@ -111,8 +114,21 @@ impl ComponentReport {
     }
 }
 
+impl HealthReport {
+    /// Of a service with these components.
+    pub fn new(components: Vec<ComponentReport>, timestamp_seconds: f64) -> Self {
+        Self {
+            status: overall(&components),
+            live: Impaired::life(&components).is_ok(),
+            ready: Impaired::readiness(&components).is_ok(),
+            timestamp_seconds,
+            components,
+        }
+    }
+}
+
 /// The status of a service with these components.
-pub(super) fn overall(components: &[ComponentReport]) -> HealthState {
+fn overall(components: &[ComponentReport]) -> HealthState {
     let worst = [
         HealthState::Unhealthy,
         HealthState::Stalled,
@@ -148,12 +164,18 @@ pub struct Impaired {
 
 impl Impaired {
     /// Whether any of `components` ends the service's life.
-    pub(super) fn life(components: &[ComponentReport]) -> Result<(), Self> {
+    ///
+    /// # Errors
+    /// Names those that gate liveness and are unhealthy or stalled. One that isn't known yet is no reason.
+    pub fn life(components: &[ComponentReport]) -> Result<(), Self> {
         Self::by(components, ComponentReport::ends_life)
     }
 
     /// Whether any of `components` keeps the service from being ready.
-    pub(super) fn readiness(components: &[ComponentReport]) -> Result<(), Self> {
+    ///
+    /// # Errors
+    /// Names those that gate readiness or liveness and are neither healthy nor degraded.
+    pub fn readiness(components: &[ComponentReport]) -> Result<(), Self> {
         Self::by(components, ComponentReport::bars)
     }
 
@@ -174,14 +196,22 @@ impl Impaired {
     }
 }
 
+impl fmt::Display for ComponentReport {
+    /// As `database: unhealthy: timed out after 2s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.component, self.status.as_str())?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Impaired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, one) in self.components.iter().enumerate() {
             let separator = if at == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {}", one.component, one.status.as_str())?;
-            if let Some(reason) = &one.reason {
-                write!(f, ": {reason}")?;
-            }
+            write!(f, "{separator}{one}")?;
         }
         Ok(())
     }
