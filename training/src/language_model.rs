@@ -4,9 +4,7 @@ pub mod baseline;
 pub mod corpus;
 pub mod evaluation;
 pub mod export;
-mod kernels;
 pub mod network;
-pub mod optimizer;
 pub mod training;
 pub mod vocabulary;
 

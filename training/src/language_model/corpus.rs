@@ -172,13 +172,13 @@ fn join(paragraphs: &[String]) -> String {
 }
 
 /// A number that depends on nothing but the key: all choices of the recipe are made by it.
-fn mark(key: &str) -> usize {
+pub(crate) fn mark(key: &str) -> usize {
     let digest = Sha256::digest(key.as_bytes());
     usize::from(u16::from_le_bytes([digest[0], digest[1]]))
 }
 
 /// What two paragraphs share that differ in digits, punctuation and case only.
-fn fingerprint(paragraph: &str) -> [u8; 32] {
+pub(crate) fn fingerprint(paragraph: &str) -> [u8; 32] {
     let letters: String = paragraph
         .chars()
         .filter(char::is_ascii_alphabetic)

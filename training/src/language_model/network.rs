@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
-use super::kernels::{Attend, Gate, Heads, Normalize, Surprise};
+use crate::kernels::{Attend, Gate, Heads, Normalize, Surprise};
 
 /// The sizes of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

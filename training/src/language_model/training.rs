@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::network::Network;
-use super::optimizer::Optimizer;
+use crate::optimizer::Optimizer;
 
 /// How to train.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Plan {
 ///
 /// When a checkpoint can't be read or written, or does not fit the network.
 pub fn train(network: &Network, documents: &[Vec<u32>], end: u32, plan: &Plan) -> Result<f64> {
-    let mut optimizer = Optimizer::new(network.parameters())?;
+    let mut optimizer = Optimizer::new(network.parameters(), |name| name.starts_with("blk."))?;
     let first = match &plan.checkpoint {
         Some(path) if path.exists() => restore(network, &optimizer, path)?,
         _ => 0,
@@ -93,13 +93,13 @@ pub fn train(network: &Network, documents: &[Vec<u32>], end: u32, plan: &Plan) -
 
 /// One line for a log, where no terminal shows the bar.
 #[expect(clippy::print_stderr, reason = "progress belongs on the error stream")]
-pub(super) fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     eprintln!("{line}");
 }
 
 /// Linear warm-up over 3 % of the steps, then a cosine down to 2 %.
 #[expect(clippy::cast_precision_loss, reason = "steps are few")]
-fn schedule(step: usize, steps: usize) -> f64 {
+pub(crate) fn schedule(step: usize, steps: usize) -> f64 {
     let warm = (steps / 33).max(1);
     if step < warm {
         return (step + 1) as f64 / warm as f64;

@@ -27,14 +27,15 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer without memory for these parameters.
+    /// An optimizer without memory for these parameters. Muon moves those that `inside` says are matrices inside the
+    /// layers, Adam the rest.
     ///
     /// # Errors
     ///
     /// When the memory cannot be had.
-    pub fn new(parameters: &[(String, Var)]) -> Result<Self> {
+    pub fn new(parameters: &[(String, Var)], inside: impl Fn(&str) -> bool) -> Result<Self> {
         let slot = |(name, var): &(String, Var)| {
-            let orthogonal = name.starts_with("blk.") && var.rank() == 2;
+            let orthogonal = var.rank() == 2 && inside(name);
             let zeros = || Var::from_tensor(&var.zeros_like()?);
             Ok((
                 name.clone(),

@@ -3,14 +3,14 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage.as_slice::<f32>()?, layout.contiguous_offsets()) {
         (data, Some((start, end))) => Ok(&data[start..end]),
         _ => bail!("this step needs contiguous f32 values"),
     }
 }
 
-fn done(data: Vec<f32>, shape: &Shape) -> Result<(CpuStorage, Shape)> {
+pub(crate) fn done(data: Vec<f32>, shape: &Shape) -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(data), shape.clone()))
 }
 
@@ -20,7 +20,7 @@ fn done(data: Vec<f32>, shape: &Shape) -> Result<(CpuStorage, Shape)> {
     clippy::cast_possible_truncation,
     reason = "the clamped exponent lies in -126..=127"
 )]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let scaled = x.clamp(-87.0, 88.0) * std::f32::consts::LOG2_E;
     let whole = (scaled + 12_582_912.0) - 12_582_912.0;
     let rest = (scaled - whole) * std::f32::consts::LN_2;
@@ -35,7 +35,7 @@ fn exp(x: f32) -> f32 {
     f32::from_bits(((whole as i32 + 127) << 23).cast_unsigned()) * series
 }
 
-fn sum(values: &[f32]) -> f32 {
+pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let chunks = values.chunks_exact(8);
     let rest: f32 = chunks.remainder().iter().sum();
@@ -47,7 +47,7 @@ fn sum(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = a_chunks
@@ -65,7 +65,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Divides each row by its root mean square; the learned weight is applied outside.
-pub(super) struct Normalize(pub(super) f32);
+pub(crate) struct Normalize(pub(crate) f32);
 
 impl Normalize {
     fn scale(&self, row: &[f32]) -> f32 {
@@ -125,7 +125,7 @@ impl CustomOp2 for NormalizeBackward {
 }
 
 /// `silu(gate) * up`.
-pub(super) struct Gate;
+pub(crate) struct Gate;
 
 impl CustomOp2 for Gate {
     fn name(&self) -> &'static str {
@@ -183,7 +183,7 @@ impl CustomOp1 for Slope {
 }
 
 /// Scales scores, hides what lies ahead, and turns each row into probabilities.
-pub(super) struct Attend(pub(super) f32);
+pub(crate) struct Attend(pub(crate) f32);
 
 impl CustomOp1 for Attend {
     fn name(&self) -> &'static str {
@@ -213,7 +213,7 @@ impl CustomOp1 for Attend {
     }
 }
 
-struct AttendBackward(f32);
+pub(crate) struct AttendBackward(pub(crate) f32);
 
 impl CustomOp2 for AttendBackward {
     fn name(&self) -> &'static str {
@@ -245,12 +245,12 @@ impl CustomOp2 for AttendBackward {
 /// From `[windows * length, heads * width]` to `[windows * heads, length, width]`, turning each pair `(2i, 2i + 1)` of a
 /// head by its position when `rotate` (the interleaved convention of Llama), and back.
 #[derive(Clone, Copy)]
-pub(super) struct Heads {
-    pub(super) length: usize,
-    pub(super) heads: usize,
-    pub(super) width: usize,
-    pub(super) rotate: Option<f32>,
-    pub(super) back: bool,
+pub(crate) struct Heads {
+    pub(crate) length: usize,
+    pub(crate) heads: usize,
+    pub(crate) width: usize,
+    pub(crate) rotate: Option<f32>,
+    pub(crate) back: bool,
 }
 
 impl CustomOp1 for Heads {
@@ -320,8 +320,8 @@ impl CustomOp1 for Heads {
 }
 
 /// The natural logarithm of each row's probability of its target, negated.
-pub(super) struct Surprise {
-    pub(super) targets: Vec<u32>,
+pub(crate) struct Surprise {
+    pub(crate) targets: Vec<u32>,
 }
 
 impl CustomOp1 for Surprise {
