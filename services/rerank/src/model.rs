@@ -5,16 +5,7 @@ use std::error::Error;
 /// What went wrong within a model, in its own words.
 pub type WorkError = Box<dyn Error + Send + Sync>;
 
-/// A pair of texts as the model takes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Encoded {
-    /// The tokens of query and passage, special ones among them.
-    pub ids: Vec<u32>,
-    /// For each token, whether it belongs to the query (0) or to the passage (1).
-    pub type_ids: Vec<u32>,
-    /// Whether something had to be cut off.
-    pub truncated: bool,
-}
+pub use crate::encoder::Encoded;
 
 /// Makes tokens of a query and a passage. Each tokenizer worker calls it on its own thread.
 pub trait Tokenize: Send + Sync + 'static {

@@ -9,6 +9,7 @@ mod error;
 mod tests;
 mod tokenizer;
 mod weights;
+mod work;
 
 use std::{fs, io::ErrorKind, path::Path};
 

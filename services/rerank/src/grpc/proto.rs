@@ -1,4 +1,10 @@
 //! The protocol, as `proto/rerank.proto` has it.
+#![expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
+    reason = "the generator writes it so"
+)]
 
 tonic::include_proto!("inferometer.rerank.v1");
 
