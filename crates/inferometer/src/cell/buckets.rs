@@ -13,28 +13,31 @@ use crate::sync::Relaxed;
 
 /// The upper bounds of a family's buckets, and a table that finds the bucket of a value.
 ///
-/// The table has an entry for each binary exponent between those of the smallest and of the largest positive bound, one for everything
-/// below and one for everything above. It says how many bounds are below every value of the exponent, and holds those that some
-/// values of it are above: seldom more than two. All of it compares bits, which are in the order of the values where no value is negative.
+/// The table has a cell for each quarter of a binary exponent, from the smallest positive bound to some way above the largest, and one for
+/// what is below. A cell says how many bounds are below all its values, and holds the one that some of them are above: there is seldom
+/// another. All of it compares bits, which are in the order of the values where no value is negative.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     bounds: Box<[f64]>,
-    near: Box<[Near; EXPONENTS]>,
-    /// The exponent of `near[0]`.
+    cells: Box<[Cell]>,
+    /// The quarter of `cells[0]`.
     lowest: u64,
 }
 
-/// How many exponents the table tells apart, from 10⁻⁹ to 10⁹ for one; what is beyond takes a search where bounds are so far apart.
-const EXPONENTS: usize = 64;
+/// The most quarters in the table: 64 exponents, from 10⁻⁹ to 10¹⁰ for one. A value that is beyond takes a search.
+const CELLS: u64 = 4 * 64;
 
-/// The bounds that a value of some exponent may lie beside.
+/// Quarters in the table above the largest bound, for values up to four times as large.
+const ABOVE: u64 = 4 * 2;
+
+/// The bounds that a value of some quarter may lie beside.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
-struct Near {
-    /// How many bounds are below all its values; [`CROWDED`] where more than two may lie beside one.
+#[repr(align(16))]
+struct Cell {
+    /// How many bounds are below all its values; [`CROWDED`] where more than one may lie beside a value.
     start: usize,
-    /// The bits of those two; [`NONE`], which nothing is above, in the place of one that isn't there.
-    two: [u64; 2],
+    /// The bits of that one; [`NONE`], which nothing is above, where there isn't one.
+    bound: u64,
 }
 
 /// More buckets than there can be.
@@ -42,46 +45,42 @@ const CROWDED: usize = usize::MAX / 2;
 
 const NONE: u64 = u64::MAX;
 
-const INFINITY: u64 = f64::INFINITY.to_bits();
+/// Below the bits of these are what a number's quarter has of its own.
+const QUARTER: u32 = 50;
 
-/// The biased exponent of a number that isn't negative.
+/// Which quarter of which exponent a number is in. One that is negative or NaN is in one that no table has.
 #[inline(always)]
-fn exponent(bits: u64) -> u64 {
-    bits >> 52
+fn quarter(bits: u64) -> u64 {
+    bits >> QUARTER
 }
 
 impl Bounds {
     pub(crate) fn new(bounds: &[f64]) -> Self {
         let positive = bounds.partition_point(|bound| *bound <= 0.0);
-        let exponents = match (bounds.get(positive), bounds.last()) {
-            (Some(low), Some(high)) => exponent(low.to_bits())..exponent(high.to_bits()) + 1,
+        let quarters = match (bounds.get(positive), bounds.last()) {
+            (Some(low), Some(high)) => quarter(low.to_bits())..quarter(high.to_bits()) + 1,
             _ => 1..1,
         };
-        let lowest = exponents.start.saturating_sub(1);
-        let least = |at| f64::from_bits(if at == lowest { 0 } else { at << 52 });
+        let lowest = quarters.start.saturating_sub(1);
+        let end = (quarters.end + ABOVE)
+            .min(lowest + CELLS)
+            .min(quarter(f64::INFINITY.to_bits()));
+        let least = |at| f64::from_bits(if at == lowest { 0 } else { at << QUARTER });
         let below = |value: f64| bounds.partition_point(|bound| *bound < value);
-        let highest = exponents.end;
-        let near = std::array::from_fn(|place| {
-            let at = (lowest + place as u64).min(highest);
+        let cells = (lowest..end).map(|at| {
             let start = below(least(at));
-            let end = if at == highest || place == EXPONENTS - 1 {
-                bounds.len()
-            } else {
-                below(least(at + 1))
-            };
             // A zero may be a negative one.
             let bits = |bound: &f64| (bound + 0.0).to_bits();
-            let (start, two) = match &bounds[start..end] {
-                [] => (start, [NONE; 2]),
-                [one] => (start, [bits(one), NONE]),
-                [one, two] => (start, [bits(one), bits(two)]),
-                _ => (CROWDED, [NONE; 2]),
+            let (start, bound) = match &bounds[start..below(least(at + 1))] {
+                [] => (start, NONE),
+                [one] => (start, bits(one)),
+                _ => (CROWDED, NONE),
             };
-            Near { start, two }
+            Cell { start, bound }
         });
         Self {
             bounds: bounds.into(),
-            near: Box::new(near),
+            cells: cells.collect(),
             lowest,
         }
     }
@@ -103,16 +102,13 @@ impl Bounds {
     #[inline(always)]
     fn find(&self, value: f64) -> Option<usize> {
         let bits = value.to_bits();
-        if bits > INFINITY {
-            return None;
-        }
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "an exponent has eleven bits"
+            reason = "a quarter has fourteen bits"
         )]
-        let at = exponent(bits).saturating_sub(self.lowest) as usize;
-        let near = &self.near[at.min(EXPONENTS - 1)];
-        Some(near.start + usize::from(near.two[0] < bits) + usize::from(near.two[1] < bits))
+        let at = quarter(bits).saturating_sub(self.lowest) as usize;
+        let cell = self.cells.get(at)?;
+        Some(cell.start + usize::from(cell.bound < bits))
     }
 
     #[cold]
@@ -124,13 +120,20 @@ impl Bounds {
 
 /// The sum of the values and their counts by bucket. The last bucket takes what is above every bound.
 ///
-/// The sum is in two words, one for even buckets and one for odd: an addition to a float in memory takes as long as the whole rest of an
-/// observation, and the next seldom has to wait for it.
+/// The sum is in several words, and the value's own bits say in which it goes: an addition to a float in memory takes as long as the whole
+/// rest of an observation, and so the next seldom has to wait for it, nor any addition for its bucket to be found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Buckets(Slot);
 
 /// Words of the sum.
-const SUMS: usize = 2;
+const SUMS: usize = 4;
+
+/// The word of the sum that `value` goes in. Values that differ by a few per cent go in different ones.
+#[inline(always)]
+fn part(value: f64) -> usize {
+    let bits = (value.to_bits() >> 47) as usize;
+    bits % SUMS
+}
 
 impl Buckets {
     /// Words that a distribution over `bounds` takes: of the sum, the buckets, and the one above them.
@@ -184,8 +187,8 @@ impl Buckets {
             && let Some(count) = words.get(SUMS + at)
         {
             add_own(count, times);
-            // SAFETY: `at % SUMS` is below `SUMS + at`, which is a place in `words`.
-            add_float_own(unsafe { words.get_unchecked(at % SUMS) }, amount);
+            // SAFETY: the part is below `SUMS + at`, which is a place in `words`.
+            add_float_own(unsafe { words.get_unchecked(part(value)) }, amount);
             true
         } else {
             self.add_elsewhere(bounds, value, amount, times)
@@ -202,11 +205,11 @@ impl Buckets {
         match words(self.0) {
             Some(Words::Own(words)) => {
                 add_own(&words[SUMS + at], times);
-                add_float_own(&words[at % SUMS], amount);
+                add_float_own(&words[part(value)], amount);
             }
             Some(Words::Shared(words)) => {
                 words[SUMS + at].fetch_add(times, Relaxed);
-                add_float_shared(&words[at % SUMS], amount);
+                add_float_shared(&words[part(value)], amount);
             }
             None => {}
         }
@@ -276,8 +279,8 @@ mod tests {
             &TOKENS,
         ];
         for bounds in all {
-            for near in *Bounds::new(bounds).near {
-                assert!(near.start <= bounds.len(), "{near:?} of {bounds:?}");
+            for cell in Bounds::new(bounds).cells {
+                assert!(cell.start <= bounds.len(), "{cell:?} of {bounds:?}");
             }
         }
     }
