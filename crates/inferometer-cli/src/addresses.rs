@@ -19,12 +19,15 @@ pub struct Addresses {
     services: BTreeMap<String, ServiceAddresses>,
 }
 
-/// Where one service is; each a URL, absent where it has none.
+/// Where one service is; each a URL but for gRPC, absent where it has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAddresses {
     /// The base of its API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// Where gRPC clients connect: a host and a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
     /// What Prometheus scrapes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
@@ -40,6 +43,13 @@ impl ServiceAddresses {
     #[must_use]
     pub fn with_api(mut self, api: SocketAddr) -> Self {
         self.api = Some(format!("http://{}", reachable(api)));
+        self
+    }
+
+    /// With gRPC there.
+    #[must_use]
+    pub fn with_grpc(mut self, grpc: SocketAddr) -> Self {
+        self.grpc = Some(reachable(grpc).to_string());
         self
     }
 

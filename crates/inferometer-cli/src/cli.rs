@@ -2,6 +2,9 @@
 
 mod endpoint;
 mod keys;
+mod orchestrator;
+mod rerank;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -26,6 +29,9 @@ use crate::{
 pub use self::{
     endpoint::{AccessRule, EndpointArgs},
     keys::{CheckKeysArgs, KeysArgs, KeysCommand, NewKeyArgs},
+    orchestrator::OrchestratorArgs,
+    rerank::RerankArgs,
+    serving::{ServeCommand, ServingArgs},
     worker::WorkerSpec,
 };
 
@@ -57,7 +63,7 @@ const AFTER_HELP: &str = "\
 Examples:
   inferometer demo                                  see real prompts flow and real numbers move
   inferometer demo --for 30s --ports auto           the same for half a minute, on free ports
-  inferometer serve orchestrator                    the service alone, for your own clients
+  inferometer serve orchestrator                    one service alone, for your own clients
   inferometer load --rate 20 --duration 1m          load on it, and what came of every request
   inferometer agent --once                          what this machine and its GPUs do now
   inferometer keys new prometheus --file keys.txt   an API key for the endpoints
@@ -67,6 +73,9 @@ Ports:
   service         what            serve    demo
   orchestrator    API              8080    9901
                   metrics          9090    9902
+  rerank          gRPC            50051    9911
+                  HTTP             8080    9912
+                  metrics          8000    9913
   agent           metrics          9945       –
   A taken port is an error that names the option to change it; --ports auto takes free ones.
 
@@ -175,6 +184,8 @@ pub enum Command {
 pub enum Service {
     /// The LLM pipeline: retrieve, assemble, infer, post-process, stream.
     Orchestrator,
+    /// The cross-encoder server: tokenize, batch by length, score.
+    Rerank,
 }
 
 impl Service {
@@ -182,6 +193,7 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::Rerank => "rerank",
         }
     }
 }
@@ -192,11 +204,12 @@ impl Service {
 Examples:
   inferometer demo
   inferometer demo --rate 5 --for 2m
+  inferometer demo --services rerank
   inferometer demo --ports auto --addresses where.json     the file appears when all answers
 
-The demo needs no download: a small model comes with the program. It listens on 127.0.0.1 only,
-the orchestrator's API on port 9901 and its metrics on 9902. Point Prometheus at 127.0.0.1:9902
-under the job name `orchestrator`.")]
+The demo needs no download: small models come with the program. It listens on 127.0.0.1 only, on
+the ports that `inferometer --help` lists. Point Prometheus at 127.0.0.1:9902 under the job name
+`orchestrator`, and at 127.0.0.1:9913 under `rerank`.")]
 pub struct DemoArgs {
     /// Services to run, separated by commas [default: all].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
@@ -210,7 +223,7 @@ pub struct DemoArgs {
     /// Listen on the documented ports, or on free ones.
     #[arg(long, value_enum, default_value_t)]
     pub ports: Ports,
-    /// Requests a second of the demo's own load; 0 sends none.
+    /// Requests a second of the demo's own load, to each service; 0 sends none.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true, value_parser = rate_or_none, value_name = "RATE")]
     pub rate: f64,
 }
@@ -226,97 +239,6 @@ impl DemoArgs {
         services.sort_unstable();
         services.dedup();
         services
-    }
-}
-
-/// Services of `inferometer serve`.
-#[derive(Debug, Subcommand)]
-pub enum ServeCommand {
-    /// The LLM pipeline behind an OpenAI-compatible API.
-    Orchestrator(OrchestratorArgs),
-}
-
-/// Options of `inferometer serve orchestrator`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  inferometer serve orchestrator
-  inferometer serve orchestrator --worker local:model.gguf --corpus handbook/
-  inferometer serve orchestrator --worker openai:https://llm.example/v1 --worker local
-
-Workers:
-  local               on this machine's CPU: the model that `inferometer models pull` fetched,
-                      or else the one built in
-  local:PATH.gguf     a GGUF model of the Llama family
-  openai:URL          any OpenAI-compatible server; its key comes from OPENAI_API_KEY
-  scripted:SCRIPT     latency and failures by script, for tests
-  Of several workers the first that serves the model asked for is tried; if it fails, the next.
-
-Then:
-  curl http://127.0.0.1:8080/v1/models
-  curl http://127.0.0.1:9090/metrics")]
-pub struct OrchestratorArgs {
-    /// Where the API listens.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub api: SocketAddr,
-    /// Where /metrics and /health listen.
-    #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
-    pub metrics: SocketAddr,
-    /// Listen on the ports given, or on free ones of the same hosts.
-    #[arg(long, value_enum, default_value_t)]
-    pub ports: Ports,
-    /// Write what runs where to this file, as JSON, once everything answers.
-    #[arg(long, value_name = "FILE")]
-    pub addresses: Option<PathBuf>,
-    /// The folder of documents to retrieve from [default: the one built in].
-    #[arg(long, value_name = "FOLDER")]
-    pub corpus: Option<PathBuf>,
-    /// The template of the prompt [default: the one built in].
-    #[arg(long, value_name = "FILE")]
-    pub template: Option<PathBuf>,
-    /// What generates; may be given several times [default: local].
-    #[arg(long = "worker", value_name = "SPEC")]
-    pub workers: Vec<WorkerSpec>,
-    /// How many requests may wait for inference.
-    #[arg(long, default_value_t = 1024, value_parser = capacity, value_name = "N")]
-    pub inference_capacity: usize,
-    /// How many requests may wait for each other stage.
-    #[arg(long, default_value_t = 1024, value_parser = capacity, value_name = "N")]
-    pub queue_capacity: usize,
-    /// The most time a request may take, through all stages.
-    #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
-    pub timeout: Duration,
-    /// The objective for the time to first token: answers within both objectives count as goodput.
-    #[arg(long, default_value = "1s", value_parser = duration, value_name = "DURATION")]
-    pub objective_ttft: Duration,
-    /// The objective for the whole answer.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "DURATION")]
-    pub objective_duration: Duration,
-    /// Whether to measure: without, nothing is recorded and nothing listens for scrapes.
-    #[arg(
-        long = "metrics-enabled",
-        env = "METRICS_ENABLED",
-        hide_env = true,
-        default_value = "true",
-        action = clap::ArgAction::Set,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        value_name = "YES",
-        help_heading = "Endpoint"
-    )]
-    pub enabled: bool,
-    /// Who may ask for what.
-    #[command(flatten)]
-    pub endpoint: EndpointArgs,
-}
-
-impl OrchestratorArgs {
-    /// The workers to use: those named, or the local one.
-    pub fn workers(&self) -> Vec<WorkerSpec> {
-        if self.workers.is_empty() {
-            vec![WorkerSpec::Local(None)]
-        } else {
-            self.workers.clone()
-        }
     }
 }
 
@@ -506,10 +428,13 @@ fn domain_names() -> PossibleValuesParser {
     )
 }
 
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write a number and a unit, as in 500ms, 30s, 2m or 1h"))
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let found = humantime::parse_duration(text).map_err(|error| {
-        format!("{error}: write a number and a unit, as in 500ms, 30s, 2m or 1h")
-    })?;
+    let found = duration_or_none(text)?;
     if found.is_zero() {
         Err("it must be above 0".into())
     } else {

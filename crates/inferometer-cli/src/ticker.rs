@@ -1,53 +1,76 @@
-//! One line that moves while the demo runs: what the scrape says, in a few words.
+//! Lines that move while the demo runs: what each service counts, in a few words.
 
-use std::{
-    io::IsTerminal as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io::IsTerminal as _, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
-use inferometer_catalog::orchestrator::{ByStage, ByWorker, Recorder, Stage, WorkerType};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
-/// How often the line changes.
+/// How often the lines change.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// The line, on a terminal; elsewhere nothing. Dropped, it is wiped.
+/// What a line says, each time it is asked.
+pub struct Line(Box<dyn FnMut() -> String + Send>);
+
+impl Line {
+    /// A line that says what `text` returns.
+    pub fn new(text: impl FnMut() -> String + Send + 'static) -> Self {
+        Self(Box::new(text))
+    }
+
+    /// What it says now.
+    pub fn text(&mut self) -> String {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+/// The lines, on a terminal; elsewhere nothing. Dropped, they are wiped.
 #[derive(Debug)]
 pub struct Ticker {
-    bar: ProgressBar,
+    bars: Vec<ProgressBar>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    /// Starts to show what `recorder` counts, on the runtime that calls it.
+    /// Starts to show lines, each after its service's name, on the runtime that calls it.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(recorder: &Arc<Recorder>) -> Self {
+    pub fn start(lines: Vec<(&'static str, Line)>) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self {
-                bar: ProgressBar::hidden(),
+                bars: Vec::new(),
                 task: None,
             };
         }
-        let bar = ProgressBar::new_spinner().with_style(
-            ProgressStyle::with_template("  {spinner} {msg}")
-                .expect("the template is a constant and well-formed"),
-        );
-        bar.enable_steady_tick(Duration::from_millis(100));
-        let (recorder, shown) = (Arc::clone(recorder), bar.clone());
+        let style = ProgressStyle::with_template("  {spinner} {prefix:12} {msg}")
+            .expect("the template is a constant and well-formed");
+        let all = MultiProgress::new();
+        let mut shown: Vec<_> = lines
+            .into_iter()
+            .map(|(name, line)| {
+                let bar = all.add(ProgressBar::new_spinner().with_style(style.clone()));
+                bar.set_prefix(name);
+                bar.enable_steady_tick(Duration::from_millis(100));
+                (bar, line)
+            })
+            .collect();
+        let bars = shown.iter().map(|(bar, _)| bar.clone()).collect();
         let task = tokio::spawn(async move {
-            let mut before = Reading::take(&recorder);
             loop {
-                shown.set_message(before.line());
+                for (bar, line) in &mut shown {
+                    bar.set_message(line.text());
+                }
                 tokio::time::sleep(PERIOD).await;
-                before = Reading::take(&recorder).after(&before);
             }
         });
         Self {
-            bar,
+            bars,
             task: Some(task),
         }
     }
@@ -58,106 +81,8 @@ impl Drop for Ticker {
         if let Some(task) = &self.task {
             task.abort();
         }
-        self.bar.finish_and_clear();
-    }
-}
-
-/// What is counted at a moment, and the pace since the one before.
-#[derive(Clone, Copy, Debug)]
-struct Reading {
-    at: Instant,
-    requests: u64,
-    in_flight: i64,
-    tokens: u64,
-    tokens_a_second: f64,
-    /// Count and sum of the time to first token.
-    first_token: (u64, f64),
-    shed: u64,
-}
-
-impl Reading {
-    fn take(recorder: &Recorder) -> Self {
-        let metrics = &recorder.metrics;
-        let tokens = |worker_type| {
-            metrics
-                .tokens_generated
-                .with(ByWorker { worker_type })
-                .get()
-        };
-        let shed = |stage| metrics.requests_shed.with(ByStage { stage }).get();
-        Self {
-            at: Instant::now(),
-            requests: metrics.counts.started(),
-            in_flight: metrics.counts.in_flight(),
-            tokens: WorkerType::ALL.into_iter().map(tokens).sum(),
-            tokens_a_second: 0.0,
-            first_token: metrics.time_to_first_token.get(),
-            shed: Stage::ALL.into_iter().map(shed).sum(),
+        for bar in &self.bars {
+            bar.finish_and_clear();
         }
-    }
-
-    /// With the pace since `before`, smoothed so that it can be read.
-    #[expect(clippy::cast_precision_loss, reason = "a pace to be read by people")]
-    fn after(self, before: &Self) -> Self {
-        let seconds = self
-            .at
-            .duration_since(before.at)
-            .as_secs_f64()
-            .max(f64::EPSILON);
-        let pace = self.tokens.saturating_sub(before.tokens) as f64 / seconds;
-        Self {
-            tokens_a_second: before.tokens_a_second * 0.8 + pace * 0.2,
-            ..self
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a mean to be read by people")]
-    fn line(&self) -> String {
-        let Self {
-            requests,
-            in_flight,
-            tokens,
-            tokens_a_second,
-            shed,
-            ..
-        } = self;
-        let first_token = match self.first_token {
-            (0, _) => "none yet".into(),
-            (count, sum) => format!("{:.0} ms on average", sum / count as f64 * 1e3),
-        };
-        format!(
-            "{requests} requests, {in_flight} in flight, {shed} shed · {tokens} tokens, {tokens_a_second:.0}/s · first token {first_token}"
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use inferometer::{Registry, lifecycle::Request};
-    use inferometer_catalog::orchestrator::Objective;
-
-    use super::*;
-
-    #[test]
-    fn the_line_says_what_is_counted() {
-        let recorder =
-            Arc::new(Recorder::register(&Registry::new(), Objective::default()).unwrap());
-        assert!(
-            Reading::take(&recorder)
-                .line()
-                .contains("first token none yet")
-        );
-        let mut request = Request::admit(&recorder);
-        request.tokens(1);
-        let by = ByWorker {
-            worker_type: WorkerType::Local,
-        };
-        recorder.metrics.tokens_generated.with(by).add(7);
-        let line = Reading::take(&recorder).line();
-        assert!(
-            line.starts_with("1 requests, 1 in flight, 0 shed · 7 tokens"),
-            "{line}"
-        );
-        assert!(line.ends_with("on average"), "{line}");
     }
 }

@@ -244,15 +244,26 @@ fn a_demo_says_where_it_is_and_ends_after_its_time() {
     assert!(limits.contains(&took), "{took:?}");
     let addresses: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let services: Vec<_> = addresses.as_object().unwrap().iter().collect();
-    let [(name, orchestrator)] = services[..] else {
+    let banner = String::from_utf8(demo.stdout).unwrap();
+    let [orchestrator, rerank] = services[..] else {
         panic!("{addresses}");
     };
-    assert_eq!(name, "orchestrator");
-    assert_eq!(orchestrator.as_object().unwrap().len(), 3);
-    let banner = String::from_utf8(demo.stdout).unwrap();
-    for what in ["api", "metrics", "health"] {
-        let url = orchestrator[what].as_str().unwrap();
-        assert!(banner.contains(url), "{banner} lacks {url}");
+    for ((name, at), known, parts) in [
+        (
+            orchestrator,
+            "orchestrator",
+            &["api", "metrics", "health"][..],
+        ),
+        (rerank, "rerank", &["api", "grpc", "metrics", "health"]),
+    ] {
+        assert_eq!(
+            (name.as_str(), at.as_object().unwrap().len()),
+            (known, parts.len())
+        );
+        for what in parts {
+            let url = at[what].as_str().unwrap();
+            assert!(banner.contains(url), "{banner} lacks {url}");
+        }
     }
 }
 
@@ -301,7 +312,10 @@ fn open_stream(api: SocketAddr, model: &str) -> TcpStream {
 fn signals_end_it_in_time_although_a_slow_stream_is_open() {
     let slow = "scripted:per_token=1s,tokens=400,model=slow";
     let services: [(&[&str], &str); 2] = [
-        (&["demo", "--rate", "2"], "inferometer-tiny"),
+        (
+            &["demo", "--services", "orchestrator", "--rate", "2"],
+            "inferometer-tiny",
+        ),
         (&["serve", "orchestrator", "--worker", slow], "slow"),
     ];
     for (arguments, model) in services {

@@ -286,7 +286,7 @@ fn queries() -> impl Iterator<Item = (&'static str, &'static str, &'static str)>
 
 #[test]
 fn prometheus_and_the_load_generator_agree_about_the_demo() {
-    let demo = Running::start(&["demo", "--rate", "0"]);
+    let demo = Running::start(&["demo", "--services", "orchestrator", "--rate", "0"]);
     // The local model takes the whole machine; a few connections that ask when answered keep it busy however slow that is.
     let watched = Watched::load(
         &demo,

@@ -1,30 +1,33 @@
 //! The whole service: the pipeline, gRPC, HTTP, and its metrics on a port and a thread of their own.
 
+mod watch;
+
 use std::{
     fmt,
     future::IntoFuture as _,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Router, serve::ListenerExt as _};
 use inferometer::{RegisterError, Registry};
 use inferometer_http::{
-    Health, MetricsServer, ModelStats, QueueStats, ServeError, ServerHandle, ServerOptions,
-    WorkerStats,
+    MetricsServer, ModelStats, QueueStats, ServeError, ServerHandle, ServerOptions, WorkerStats,
     layers::{ConnectionsLayer, ContextLayer, GrpcLayer, GrpcServer, HttpLayer, HttpServer},
 };
 use inferometer_monitor::{
-    host::{self, HostMonitor},
-    scheduler::{ScheduleError, Scheduler, TaskHandle},
+    health::{HealthError, SetupError},
+    scheduler::ScheduleError,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower_layer::Layer as _;
 
+use self::watch::Watch;
+pub use self::watch::WatchConfig;
 use crate::{
     api::{self, ApiLimits},
     grpc,
@@ -48,17 +51,12 @@ pub struct ServiceConfig {
     pub limits: ApiLimits,
     /// How the metrics' endpoint is set up.
     pub endpoint: ServerOptions,
-    /// How often throughputs, means and the machine's figures are collected.
-    pub collection_interval: Duration,
-    /// What collects; one of its own without it. A registry has one.
-    pub scheduler: Option<Scheduler>,
-    /// Whether it watches the machine, for `cpu_percent`. A registry has one monitor of it: whoever has one already tells it to
-    /// [`Service::host_view`].
-    pub watch_host: bool,
+    /// What it watches, and how often.
+    pub watch: WatchConfig,
 }
 
 impl ServiceConfig {
-    /// The defaults for this model, collecting every 5 s.
+    /// The defaults for this model.
     pub fn new(tokenizer: Arc<dyn Tokenize>, model: Arc<dyn Score>) -> Self {
         Self {
             pipeline: PipelineConfig::default(),
@@ -66,9 +64,7 @@ impl ServiceConfig {
             model,
             limits: ApiLimits::default(),
             endpoint: ServerOptions::default(),
-            collection_interval: Duration::from_secs(5),
-            scheduler: None,
-            watch_host: true,
+            watch: WatchConfig::default(),
         }
     }
 }
@@ -78,7 +74,7 @@ impl fmt::Debug for ServiceConfig {
         f.debug_struct("ServiceConfig")
             .field("pipeline", &self.pipeline)
             .field("model", &self.model.name())
-            .field("collection_interval", &self.collection_interval)
+            .field("watch", &self.watch)
             .finish_non_exhaustive()
     }
 }
@@ -127,6 +123,12 @@ pub enum ServiceError {
     /// The collection can't be scheduled.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The health can't be set up.
+    #[error(transparent)]
+    Health(#[from] SetupError),
+    /// A component's health can't be checked.
+    #[error(transparent)]
+    Component(#[from] HealthError),
     /// The reflection service can't be made.
     #[error("can't serve gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -143,10 +145,7 @@ pub struct Service {
     reporter: HealthReporter,
     stop: CancellationToken,
     servers: [JoinHandle<io::Result<()>>; 2],
-    tasks: Vec<TaskHandle>,
-    /// Held, so that they go on.
-    _scheduler: Scheduler,
-    _host: Option<Arc<HostMonitor>>,
+    watch: Watch,
 }
 
 impl Service {
@@ -167,29 +166,12 @@ impl Service {
         let pipeline = Pipeline::start(config.pipeline, config.tokenizer, config.model, &registry)?;
         let http_metrics: Arc<HttpServer> = Arc::new(registry.register_once()?);
         let grpc_metrics: Arc<GrpcServer> = Arc::new(registry.register_once()?);
-        let scheduler = match config.scheduler {
-            Some(scheduler) => scheduler,
-            None => Scheduler::new(&registry)?,
-        };
-        let recorder = Arc::clone(pipeline.recorder());
-        let view = recorder.metrics.host.clone();
-        let collect = scheduler
-            .task("rerank", config.collection_interval)
-            .run_at_once()
-            .start(move || recorder.collect(Instant::now()))?;
-        let mut tasks = vec![collect];
-        let mut host = None;
-        if config.watch_host {
-            let monitor = Arc::new(HostMonitor::new(
-                &registry,
-                host::Options::default().view(Arc::new(view)),
-            )?);
-            tasks.push(monitor.start(&scheduler, config.collection_interval)?);
-            host = Some(monitor);
-        }
+        let watch = Watch::start(config.watch, &pipeline, &registry)?;
         let metrics = listeners
             .metrics
-            .map(|listener| endpoint(&pipeline, &registry, config.endpoint).start_on(listener))
+            .map(|listener| {
+                endpoint(&pipeline, &watch, &registry, config.endpoint).start_on(listener)
+            })
             .transpose()?;
 
         let messages = pipeline.recorder().metrics.messages.clone();
@@ -219,9 +201,7 @@ impl Service {
             reporter,
             stop,
             servers,
-            tasks,
-            _scheduler: scheduler,
-            _host: host,
+            watch,
         })
     }
 
@@ -264,6 +244,7 @@ impl Service {
     /// ended by themselves.
     pub async fn stop(self, patience: Duration) -> bool {
         self.pipeline.close();
+        self.watch.closing();
         for name in ["", GRPC_SERVICE] {
             self.reporter
                 .set_service_status(name, ServingStatus::NotServing)
@@ -278,11 +259,14 @@ impl Service {
                 .await
                 .inspect_err(|_| tracing::debug!("a connection was still open at the end"));
         }
-        for task in self.tasks {
-            task.cancel();
-        }
-        let metrics = self.metrics;
-        let _ = tokio::task::spawn_blocking(move || metrics.map(ServerHandle::stop)).await;
+        let (metrics, watch) = (self.metrics, self.watch);
+        let _ = tokio::task::spawn_blocking(move || {
+            if let Some(metrics) = metrics {
+                metrics.stop();
+            }
+            watch.stop();
+        })
+        .await;
         ended
     }
 }
@@ -309,26 +293,27 @@ fn serve(
     tokio::spawn(server.into_future())
 }
 
-fn endpoint(pipeline: &Pipeline, registry: &Registry, options: ServerOptions) -> MetricsServer {
-    let judged = pipeline.clone();
-    let health = move || {
-        if judged.is_open() {
-            Health::Healthy
-        } else {
-            Health::Unhealthy("shutting down".into())
-        }
-    };
+fn endpoint(
+    pipeline: &Pipeline,
+    watch: &Watch,
+    registry: &Registry,
+    options: ServerOptions,
+) -> MetricsServer {
     let models = vec![ModelStats {
         name: pipeline.model().to_owned(),
         loaded: true,
         ..ModelStats::default()
     }];
     let asked = pipeline.clone();
-    MetricsServer::new(registry.clone())
+    let server = MetricsServer::new(registry.clone())
         .with_options(options)
-        .with_health(health)
+        .with_health_report(watch.report())
         .with_model_stats(move || models.clone())
-        .with_queue_stats(move || queues(&asked))
+        .with_queue_stats(move || queues(&asked));
+    match watch.gpus.clone() {
+        Some(gpus) => server.with_gpu_samples(move || gpus.stats_all()),
+        None => server,
+    }
 }
 
 fn queues(pipeline: &Pipeline) -> (Vec<QueueStats>, WorkerStats) {

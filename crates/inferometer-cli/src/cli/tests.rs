@@ -49,6 +49,9 @@ fn what_cannot_be_meant_is_refused_with_what_can() {
         ("serve orchestrator --worker remote", "openai:URL"),
         ("serve orchestrator --worker openai:llm", "its URL"),
         ("serve orchestrator --inference-capacity 0", "from 1"),
+        ("serve rerank --model-workers 65", "1..=64"),
+        ("serve rerank --batch-tokens 0", "from 1"),
+        ("serve rerank --sort-by-length maybe", "maybe"),
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.contains(hint), "{line}: {error}");
@@ -69,6 +72,11 @@ fn defaults_are_as_documented() {
         panic!("not understood")
     };
     assert_eq!(args.services(), [Service::Orchestrator]);
+    let Ok(Command::Serve(ServeCommand::Rerank(rerank))) = parse("serve rerank") else {
+        panic!("not understood")
+    };
+    let ports = [rerank.grpc, rerank.http, rerank.metrics].map(|address| address.port());
+    assert_eq!(ports, [50051, 8080, 8000]);
     assert_eq!(
         (args.rate, args.duration),
         (0.0, Some(Duration::from_secs(120)))
@@ -122,6 +130,10 @@ fn the_help_names_the_ports_and_the_weights_that_hold() {
         "9090",
         "9901",
         "9902",
+        "50051",
+        "9911",
+        "9912",
+        "9913",
         "RUST_LOG",
         "OPENAI_API_KEY",
         "Examples:",

@@ -33,3 +33,4 @@ pub use self::{
     tally::{Live, Outcome},
     target::Target,
 };
+pub(crate) use self::{prompts::BUILT_IN as QUESTIONS, schedule::Schedule};

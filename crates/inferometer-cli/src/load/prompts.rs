@@ -8,7 +8,7 @@ use serde_json::json;
 use super::mix::Kind;
 
 /// Questions about inference serving, for loads that bring no prompts of their own.
-const BUILT_IN: &[&str] = &[
+pub(crate) const BUILT_IN: &[&str] = &[
     "What is time to first token, and why do users notice it?",
     "When does a request queue start to hurt latency?",
     "Explain the difference between throughput and goodput.",

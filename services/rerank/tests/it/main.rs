@@ -8,5 +8,6 @@
 )]
 
 mod counts;
+mod gpus;
 mod promises;
 mod served;

@@ -13,7 +13,7 @@ use rerank::{
     grpc::proto::{InferRequest, reranker_client::RerankerClient},
     pipeline::PipelineConfig,
     scripted::{Gate, Scripted},
-    service::{Listeners, Service, ServiceConfig},
+    service::{Listeners, Service, ServiceConfig, WatchConfig},
 };
 use serde_json::Value;
 use tokio::{
@@ -39,17 +39,34 @@ pub(crate) fn small() -> PipelineConfig {
     }
 }
 
+/// A watch that tests need not wait for; it looks for no GPU.
+pub(crate) fn often() -> WatchConfig {
+    WatchConfig {
+        interval: Duration::from_millis(20),
+        nvml: Some("/nowhere/libnvidia-ml.so.1".into()),
+        ..WatchConfig::default()
+    }
+}
+
 impl Served {
     pub(crate) async fn usual() -> Self {
         Self::start(small(), Scripted::default()).await
     }
 
     pub(crate) async fn start(pipeline: PipelineConfig, model: Scripted) -> Self {
+        Self::watching(pipeline, model, often()).await
+    }
+
+    pub(crate) async fn watching(
+        pipeline: PipelineConfig,
+        model: Scripted,
+        watch: WatchConfig,
+    ) -> Self {
         let gate = Arc::clone(&model.gate);
         let model = Arc::new(model);
         let config = ServiceConfig {
             pipeline,
-            collection_interval: Duration::from_millis(20),
+            watch,
             ..ServiceConfig::new(Arc::clone(&model) as _, model)
         };
         let listeners = Listeners::on_free_ports().unwrap();

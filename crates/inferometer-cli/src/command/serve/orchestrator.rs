@@ -1,9 +1,8 @@
-//! `inferometer serve`.
+//! `inferometer serve orchestrator`.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use inferometer::Registry;
 use inferometer_catalog::orchestrator::Objective;
 use inferometer_http::ServerOptions;
 use orchestrator::{
@@ -19,35 +18,17 @@ use orchestrator::{
         upstream::{Secret, UpstreamConfig, UpstreamWorker},
     },
 };
-use tokio::runtime::{Builder, Runtime};
 
+use super::{PATIENCE, ended, endpoint, registry, runtime, until_told, waiting};
 use crate::{
     addresses::{Addresses, ServiceAddresses},
-    cli::{OrchestratorArgs, ServeCommand, WorkerSpec},
-    ending,
+    cli::{OrchestratorArgs, WorkerSpec},
     loading::Loading,
     models, ports,
 };
 
-/// How long requests under way may go on once the program is told to end: less than the 10 s after which a container is killed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-
-/// Runs one service until Ctrl-C.
-///
-/// # Errors
-///
-/// When a port is taken or the service can't be started.
-pub fn run(service: &ServeCommand) -> anyhow::Result<()> {
-    match service {
-        ServeCommand::Orchestrator(args) => orchestrator(args),
-    }
-}
-
-fn orchestrator(args: &OrchestratorArgs) -> anyhow::Result<()> {
-    let endpoint = args.endpoint.options();
-    endpoint
-        .validate()
-        .context("the endpoint can't be set up so")?;
+pub(super) fn run(args: &OrchestratorArgs) -> anyhow::Result<()> {
+    let endpoint = endpoint(&args.serving)?;
     let listeners = listeners(args)?;
     let runtime = runtime()?;
     let pipeline = pipeline(args)?;
@@ -63,84 +44,38 @@ fn orchestrator(args: &OrchestratorArgs) -> anyhow::Result<()> {
             limits,
             endpoint: endpoint.clone(),
         };
-        let registry = if args.enabled {
-            Registry::new()
-        } else {
-            tracing::warn!("metrics are switched off: nothing is recorded");
-            Registry::disabled()
-        };
-        let service = Service::start(config, listeners, registry)?;
-        let addresses = addresses(&service, &endpoint);
-        announce(&addresses);
-        write(&addresses, args.addresses.as_deref())?;
-        ending::end(None).await?;
+        let service = Service::start(config, listeners, registry(&args.serving))?;
+        let mut addresses = Addresses::default();
+        addresses.insert("orchestrator", at(&service, &endpoint));
+        until_told(&addresses, &args.serving).await?;
         stop(service).await;
         Ok(())
     })
 }
 
-/// A runtime with a thread a core.
-pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("can't start the threads that serve requests")
-}
-
-/// Says in the log where everything is.
-pub(crate) fn announce(addresses: &Addresses) {
-    for (name, at) in addresses.iter() {
-        tracing::info!(
-            service = name,
-            api = at.api.as_deref(),
-            metrics = at.metrics.as_deref(),
-            health = at.health.as_deref(),
-            "ready"
-        );
-    }
-}
-
-/// Says where a service is, in a file for scripts.
-pub(crate) fn write(addresses: &Addresses, file: Option<&Path>) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    addresses
-        .write(file)
-        .with_context(|| format!("can't write the addresses to {}", file.display()))
-}
-
 /// Where a service is.
-pub(crate) fn addresses(service: &Service, endpoint: &ServerOptions) -> Addresses {
+pub(crate) fn at(service: &Service, endpoint: &ServerOptions) -> ServiceAddresses {
     let api = ServiceAddresses::default().with_api(service.api());
-    let whole = match service.metrics() {
+    match service.metrics() {
         Some(metrics) => api.with_endpoint(metrics, endpoint),
         None => api,
-    };
-    let mut addresses = Addresses::default();
-    addresses.insert("orchestrator", whole);
-    addresses
+    }
 }
 
 /// Ends a service within [`PATIENCE`] and says what it waits for.
 pub(crate) async fn stop(service: Service) {
-    let under_way = service.pipeline().active();
-    if under_way > 0 {
-        tracing::info!(
-            under_way,
-            seconds = PATIENCE.as_secs(),
-            "waiting for requests under way"
-        );
-    }
-    if !service.stop(PATIENCE).await {
-        tracing::warn!("some requests were still under way and are broken off");
-    }
+    waiting(service.pipeline().active());
+    ended(service.stop(PATIENCE).await);
 }
 
 fn listeners(args: &OrchestratorArgs) -> Result<Listeners, ports::PortError> {
+    let ports = args.serving.ports;
     Ok(Listeners {
-        api: ports::listen("the API", args.api, Some("--api"), args.ports)?,
+        api: ports::listen("the API", args.api, Some("--api"), ports)?,
         metrics: args
+            .serving
             .enabled
-            .then(|| ports::listen("the metrics", args.metrics, Some("--metrics"), args.ports))
+            .then(|| ports::listen("the metrics", args.metrics, Some("--metrics"), ports))
             .transpose()?,
     })
 }
