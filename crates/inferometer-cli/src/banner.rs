@@ -64,6 +64,8 @@ fn table(addresses: &Addresses, palette: Palette) -> Vec<String> {
     lines
 }
 
+const QUESTION: &str = r#"{"role":"user","content":"Why bound a queue?"}"#;
+
 /// What to ask a service for.
 fn examples(name: &str, at: &ServiceAddresses) -> Vec<String> {
     let (Some(api), Some(metrics)) = (&at.api, &at.metrics) else {
@@ -72,15 +74,14 @@ fn examples(name: &str, at: &ServiceAddresses) -> Vec<String> {
     let json = "-H 'Content-Type: application/json'";
     match name {
         "orchestrator" => vec![
-            format!("curl -N {api}/v1/chat/completions {json} -d '{{\"stream\":true,"),
-            "  \"model\":\"default\",\"messages\":[{\"role\":\"user\",\"content\":\"Why bound a queue?\"}]}'"
-                .into(),
+            format!("curl -N {api}/v1/chat/completions {json} \\"),
+            format!("  -d '{{\"model\":\"default\",\"stream\":true,\"messages\":[{QUESTION}]}}'"),
             format!("inferometer load --target {api} --rate 5 --duration 20s"),
             format!("curl -s {metrics} | grep -v '^#'"),
         ],
         "rerank" => vec![
-            format!("curl {api}/rerank {json} -d '{{\"query\":\"read a file\","),
-            "  \"documents\":[\"Counts the threads that wait.\",\"Reads the whole file into a string.\"]}'"
+            format!("curl {api}/rerank {json} -d '{{\"query\":\"read a file\",\"documents\":"),
+            "  [\"Counts the threads that wait.\",\"Reads the whole file into a string.\"]}'"
                 .into(),
             format!("curl -s {metrics} | grep -v '^#' | grep tokens"),
         ],

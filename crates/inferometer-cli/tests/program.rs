@@ -379,6 +379,49 @@ fn a_service_that_cannot_start_says_what_to_do() {
     }
 }
 
+#[test]
+fn a_reranker_without_a_model_says_what_is_wrong_with_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+    let missing = folder.path().join("missing");
+    for (model, parts) in [
+        (missing.as_path(), ["missing", "--model"]),
+        (folder.path(), ["tokenizer.json", "--model"]),
+    ] {
+        let model = model.to_str().unwrap();
+        let failed = inferometer(&["serve", "rerank", "--ports", "auto", "--model", model]);
+        let text = stderr(&failed);
+        assert_eq!(failed.status.code(), Some(1), "{model}: {text}");
+        let error = text.split_once("error: ").unwrap().1;
+        assert!(parts.iter().all(|part| error.contains(part)), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reranker_by_itself_answers_and_ends_when_told() {
+    let running = Running::start(&["serve", "rerank", "--gpu-monitoring", "no"]);
+    let body = r#"{"query": "read a file", "documents": ["Waits.", "Reads the whole file."]}"#;
+    let mut stream = TcpStream::connect(running.api()).unwrap();
+    write!(
+        stream,
+        "POST /rerank HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(r#""results":[{"index":1,"#), "{answer}");
+    let page = inferometer_judges::get(running.metrics(), "/metrics", None).unwrap();
+    assert!(page.text().contains("\nrequest_count_total 1\n"));
+    let grpc: SocketAddr = running.url("grpc").unwrap().parse().unwrap();
+    drop(TcpStream::connect(grpc).unwrap());
+    let (status, took) = running.end("TERM");
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn json_logs_name_the_request() {

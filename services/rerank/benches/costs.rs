@@ -163,15 +163,12 @@ fn config(sort_by_length: bool) -> PipelineConfig {
 }
 
 /// A line for each number of clients, unsorted and sorted.
-fn curve(
-    options: &Options,
-    brief: bool,
-    model: &Arc<CrossEncoder>,
-    requests: &Arc<[Vec<String>]>,
-) {
+fn curve(options: &Options, brief: bool, model: &Arc<CrossEncoder>, requests: &Arc<[Vec<String>]>) {
     let all = [1, 2, 4, 8, 16, 32, 64, 128, 256];
     let clients = if brief { &all[..2] } else { &all[..] };
-    println!("\nclients  order     requests/s  pairs/s    p50 ms    p95 ms    p99 ms  pairs/batch  padding");
+    println!(
+        "\nclients  order     requests/s  pairs/s    p50 ms    p95 ms    p99 ms  pairs/batch  padding"
+    );
     for &clients in clients {
         let rates = [false, true].map(|sorted| {
             let found = runtime().block_on(point(options, clients, sorted, model, requests));
@@ -305,10 +302,22 @@ fn metrics(options: &Options, model: &Arc<CrossEncoder>, requests: &Arc<[Vec<Str
         rests.push(on.rest * 100.0);
     }
     println!("\n{} pairs of runs of {} s", options.pairs, options.seconds);
-    println!("  requests/s, metrics on               {}", spread(&mut rates));
-    println!("  µs of CPU a request                  {}", spread(&mut costs));
-    println!("  CPU on against off, %                {}", spread(&mut ratios));
-    println!("  unexplained of a request at p95, %   {}", spread(&mut rests));
+    println!(
+        "  requests/s, metrics on               {}",
+        spread(&mut rates)
+    );
+    println!(
+        "  µs of CPU a request                  {}",
+        spread(&mut costs)
+    );
+    println!(
+        "  CPU on against off, %                {}",
+        spread(&mut ratios)
+    );
+    println!(
+        "  unexplained of a request at p95, %   {}",
+        spread(&mut rests)
+    );
 }
 
 struct Measured {
@@ -379,7 +388,10 @@ async fn in_process(
 fn alone(options: &Options, model: &CrossEncoder, requests: &[Vec<String>]) {
     let mut pairs = encoded(model, requests);
     pairs.sort_by_key(rerank::model::Encoded::len);
-    let batches: Vec<Vec<_>> = pairs.chunks(32).map(|batch| batch.iter().collect()).collect();
+    let batches: Vec<Vec<_>> = pairs
+        .chunks(32)
+        .map(|batch| batch.iter().collect())
+        .collect();
     let mut rates = Vec::new();
     for _ in 0..options.pairs {
         let start = Instant::now();
