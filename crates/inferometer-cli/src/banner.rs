@@ -80,8 +80,8 @@ fn examples(name: &str, at: &ServiceAddresses) -> Vec<String> {
             format!("curl -s {metrics} | grep -v '^#'"),
         ],
         "rerank" => vec![
-            format!("curl {api}/rerank {json} -d '{{\"query\":\"read a file\",\"documents\":"),
-            "  [\"Counts the threads that wait.\",\"Reads the whole file into a string.\"]}'"
+            format!("curl {api}/rerank {json} -d '{{\"query\":\"read a file\","),
+            "  \"documents\":[\"Counts the threads that wait.\",\"Reads the whole file into a string.\"]}'"
                 .into(),
             format!("curl -s {metrics} | grep -v '^#' | grep tokens"),
         ],
