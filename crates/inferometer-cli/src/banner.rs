@@ -34,16 +34,17 @@ pub fn render(addresses: &Addresses, notes: &[String], palette: Palette) -> Stri
 
 /// A line for each service, with what it has in columns.
 fn table(addresses: &Addresses, palette: Palette) -> Vec<String> {
-    let heads = ["API", "metrics", "health", "gRPC"];
+    let heads = ["API", "metrics", "health"];
     let rows: Vec<_> = addresses
         .iter()
         .map(|(name, at)| {
-            let cells = [&at.api, &at.metrics, &at.health, &at.grpc];
-            (name, cells.map(|cell| cell.as_deref().unwrap_or_default()))
+            let cells = [&at.api, &at.metrics, &at.health];
+            let cells = cells.map(|cell| cell.as_deref().unwrap_or_default());
+            (name, cells, at.grpc.as_deref())
         })
         .collect();
-    let widths: [usize; 4] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|(_, cells)| cells[column].len());
+    let widths: [usize; 3] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|(_, cells, _)| cells[column].len());
         cells.max().unwrap_or(0)
     });
     let mut lines = Vec::new();
@@ -53,13 +54,14 @@ fn table(addresses: &Addresses, palette: Palette) -> Vec<String> {
         let _ = write!(head, "{name:<width$}  ");
     }
     lines.push(palette.dim(head.trim_end()));
-    for (name, cells) in rows {
+    for (name, cells, grpc) in rows {
         let mut line = format!("  {}", palette.strong(&format!("{name:<14}")));
         for (cell, width) in cells.iter().zip(widths).filter(|(_, width)| *width > 0) {
             let padding = width - cell.len() + 2;
             let _ = write!(line, "{}{:padding$}", palette.link(cell), "");
         }
         lines.push(line);
+        lines.extend(grpc.map(|grpc| format!("  {:<14}{} (gRPC)", "", palette.link(grpc))));
     }
     lines
 }
