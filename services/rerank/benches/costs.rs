@@ -1,7 +1,7 @@
 //! What the reranker does in a second at which latency, what sorting by length saves, and what its metrics cost.
 //!
 //! ```text
-//! cargo bench -p rerank --bench costs -- [curve] [metrics] [model] [--seconds 2] [--pairs 20] [--folder MODEL]
+//! cargo bench -p rerank --bench costs -- [curve] [metrics] [model] [--seconds 2] [--pairs 20] [--folder MODEL] [--write FILE]
 //! ```
 //!
 //! - `curve`: clients over gRPC on loopback, 1 to 256 of them, each with one request under way, once in the order of arrival and once
@@ -9,6 +9,8 @@
 //! - `metrics`: in process, 32 requests under way; runs with metrics on and off alternate, and so does which comes first. CPU time is
 //!   that of this process' threads (`/proc/self/task/*/schedstat`, in nanoseconds).
 //! - `model`: the model alone, in batches of 32 pairs sorted by length, on as many threads as it likes.
+//!
+//! `--write` writes the pairs as JSON, for `scripts/compare-models` to give to others.
 //!
 //! A request is a question with 8 passages of 4 to 200 words, as many of each length as of twice that length, the same ones each time.
 //! Without arguments it runs briefly, to show that it works.
@@ -63,7 +65,7 @@ struct Options {
 }
 
 fn main() {
-    let (mut what, mut brief) = (Vec::new(), true);
+    let (mut what, mut brief, mut write) = (Vec::new(), true, None);
     let mut options = Options {
         seconds: 0.2,
         pairs: 1,
@@ -75,6 +77,7 @@ fn main() {
         match argument.as_str() {
             "--seconds" => options.seconds = number().expect("--seconds takes a number"),
             "--pairs" => options.pairs = number().expect("--pairs takes a number") as usize,
+            "--write" => write = arguments.next(),
             "--folder" => options.folder = arguments.next().map(PathBuf::from),
             "curve" => what.push(What::Curve),
             "metrics" => what.push(What::Metrics),
@@ -91,6 +94,11 @@ fn main() {
         None => CrossEncoder::embedded().expect("the built-in model loads"),
     });
     let requests: Arc<[Vec<String>]> = requests().into();
+    if let Some(file) = write {
+        let pairs: Vec<_> = requests.iter().flatten().map(|p| [QUESTION, p]).collect();
+        let text = serde_json::to_vec(&pairs).expect("texts are JSON");
+        std::fs::write(file, text).expect("the file can be written");
+    }
     println!("model {}, {}", model.name(), lengths(&model, &requests));
     for what in what {
         match what {
