@@ -8,5 +8,6 @@
 )]
 
 mod counts;
+mod foreign;
 mod promises;
 mod served;

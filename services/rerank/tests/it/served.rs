@@ -10,8 +10,9 @@ use std::{
 use inferometer::Registry;
 use inferometer_judges as judges;
 use rerank::{
-    grpc::proto::{InferRequest, reranker_client::RerankerClient},
-    pipeline::PipelineConfig,
+    grpc::proto::{InferRequest, InferResponse, reranker_client::RerankerClient},
+    model::{Score, Tokenize},
+    pipeline::{BatchLimits, PipelineConfig},
     scripted::{Gate, Scripted},
     service::{Listeners, Service, ServiceConfig},
 };
@@ -19,8 +20,12 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    task::JoinHandle,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
 
 /// How long to wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,16 +52,47 @@ impl Served {
     pub(crate) async fn start(pipeline: PipelineConfig, model: Scripted) -> Self {
         let gate = Arc::clone(&model.gate);
         let model = Arc::new(model);
-        let config = ServiceConfig {
-            pipeline,
-            collection_interval: Duration::from_millis(20),
-            ..ServiceConfig::new(Arc::clone(&model) as _, model)
-        };
-        let listeners = Listeners::on_free_ports().unwrap();
-        let service = Service::start(config, listeners, Registry::new())
-            .await
-            .unwrap();
+        let service = service(pipeline, Arc::clone(&model) as _, model).await;
         Self { service, gate }
+    }
+
+    /// The one with every place taken: a request is at the model, one released, one waits to be batched, one is with the tokenizer and
+    /// two queue. All end when the gate is opened.
+    pub(crate) async fn full() -> (
+        Self,
+        Vec<JoinHandle<Result<Response<InferResponse>, Status>>>,
+    ) {
+        let pipeline = PipelineConfig {
+            tokenizer_workers: 1,
+            tokenizer_queue: 2,
+            batch_queue: 1,
+            model_queue: 1,
+            batch: BatchLimits {
+                pairs: 1,
+                ..PipelineConfig::default().batch
+            },
+            ..small()
+        };
+        let served = Self::start(pipeline, Scripted::default()).await;
+        let client = served.client().await;
+        let mut held = Vec::new();
+        for sent in 1..=6 {
+            held.push(hold(&client));
+            served
+                .until("it is under way", |scrape| {
+                    let places = [
+                        ("tokenizer_queue_size", f64::from((sent - 4).max(0))),
+                        ("batch_queue_size", f64::from((sent - 2).clamp(0, 1))),
+                        ("model_queue_size", f64::from((sent - 1).clamp(0, 1))),
+                    ];
+                    scrape.value("rerank_requests_in_flight") == f64::from(sent)
+                        && places
+                            .iter()
+                            .all(|(queue, size)| scrape.value(queue) == *size)
+                })
+                .await;
+        }
+        (served, held)
     }
 
     pub(crate) async fn client(&self) -> RerankerClient<Channel> {
@@ -196,6 +232,31 @@ impl Reply {
     pub(crate) fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
+}
+
+/// A running service over a model, with its metrics collected often.
+pub(crate) async fn service(
+    pipeline: PipelineConfig,
+    tokenizer: Arc<dyn Tokenize>,
+    model: Arc<dyn Score>,
+) -> Service {
+    let config = ServiceConfig {
+        pipeline,
+        collection_interval: Duration::from_millis(20),
+        ..ServiceConfig::new(tokenizer, model)
+    };
+    let listeners = Listeners::on_free_ports().unwrap();
+    Service::start(config, listeners, Registry::new())
+        .await
+        .unwrap()
+}
+
+/// A request that is held at the model until the gate is opened.
+pub(crate) fn hold(
+    client: &RerankerClient<Channel>,
+) -> JoinHandle<Result<Response<InferResponse>, Status>> {
+    let mut client = client.clone();
+    tokio::spawn(async move { client.infer(asking("q", &["model-waits q"])).await })
 }
 
 pub(crate) fn asking(query: &str, passages: &[&str]) -> InferRequest {
