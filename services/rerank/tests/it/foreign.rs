@@ -9,7 +9,10 @@ use inferometer_judges::{
 use rerank::{pipeline::PipelineConfig, scripted::Scripted};
 use serde_json::{Value, json};
 
-use crate::served::{Scrape, Served, small};
+use crate::{
+    served::{Scrape, Served, small},
+    tally::Figures as _,
+};
 
 /// A passage that is scored once the gate is open.
 const HELD: &str = "model-waits";

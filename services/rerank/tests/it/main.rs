@@ -8,6 +8,8 @@
 )]
 
 mod counts;
+mod crowd;
 mod foreign;
 mod promises;
 mod served;
+mod tally;

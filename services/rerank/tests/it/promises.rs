@@ -10,7 +10,10 @@ use rerank::{
 use serde_json::json;
 use tonic::{Code, Request};
 
-use crate::served::{Served, asking, hold, small};
+use crate::{
+    served::{Served, asking, hold, small},
+    tally::Figures as _,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_scored_is_refused_with_a_reason_and_counts_once() {

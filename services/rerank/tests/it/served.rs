@@ -27,6 +27,8 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+use crate::tally::Figures;
+
 /// How long to wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -151,9 +153,11 @@ impl Served {
                     "tokenizer_queue_size",
                     "batch_queue_size",
                     "model_queue_size",
+                    "inferometer_grpc_server_active_calls",
+                    "inferometer_http_server_active_requests",
                 ]
                 .iter()
-                .all(|gauge| scrape.value(gauge) == 0.0)
+                .all(|gauge| scrape.sum(gauge) == 0.0)
             })
             .await;
         assert_eq!(
@@ -193,20 +197,25 @@ impl Scrape {
             .unwrap_or_else(|| panic!("there is no {series}"))
     }
 
-    /// The sum over all series of this name.
-    pub(crate) fn sum(&self, name: &str) -> f64 {
-        let named = self.0.iter().filter(|(series, _)| {
-            series
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
-        });
-        named.map(|(_, value)| value).sum()
-    }
-
     pub(crate) fn finished(&self, outcome: &str) -> f64 {
         self.value(&format!(
             "rerank_requests_finished_total{{outcome=\"{outcome}\"}}"
         ))
+    }
+}
+
+impl Figures for Scrape {
+    fn sum(&self, selector: &str) -> f64 {
+        let (name, labels) = selector.split_once('{').unwrap_or((selector, "}"));
+        let labels = labels.strip_suffix('}').unwrap().split(',');
+        let series = self.0.iter().filter(|(series, _)| {
+            let rest = series.strip_prefix(name);
+            rest.is_some_and(|rest| {
+                let named = rest.is_empty() || rest.starts_with('{');
+                named && labels.clone().all(|label| rest.contains(label))
+            })
+        });
+        series.map(|(_, value)| value).sum()
     }
 }
 
