@@ -13,3 +13,4 @@ mod foreign;
 mod promises;
 mod served;
 mod tally;
+mod watched;

@@ -184,11 +184,11 @@ impl Tally {
                 self.tokenized += u64::from(stage == "batch_queue" || stage == "model_queue");
                 "timeout"
             }
-            _ if message.contains("tokens") => {
+            Code::Internal if message.contains("tokens") => {
                 error("tokenizer");
                 "error"
             }
-            _ => {
+            Code::Internal => {
                 let panicked = message.contains("panicked");
                 error(if panicked { "panic" } else { "model" });
                 self.restarts += u64::from(panicked);
@@ -198,6 +198,7 @@ impl Tally {
                 }
                 if panicked { "panicked" } else { "error" }
             }
+            other => panic!("a request ends with {other:?}: {message}"),
         };
         *self.finished.entry(outcome).or_default() += 1;
     }
