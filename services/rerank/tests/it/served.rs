@@ -10,6 +10,7 @@ use std::{
 use inferometer::Registry;
 use inferometer_judges as judges;
 use rerank::{
+    encoder::CrossEncoder,
     grpc::proto::{InferRequest, InferResponse, reranker_client::RerankerClient},
     model::{Score, Tokenize},
     pipeline::{BatchLimits, PipelineConfig},
@@ -30,7 +31,7 @@ use tonic::{
 use crate::tally::Figures;
 
 /// How long to wait for what must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running service with a scripted model.
 pub(crate) struct Served {
@@ -49,6 +50,15 @@ pub(crate) fn small() -> PipelineConfig {
 impl Served {
     pub(crate) async fn usual() -> Self {
         Self::start(small(), Scripted::default()).await
+    }
+
+    /// With the model that comes with the program.
+    pub(crate) async fn embedded(pipeline: PipelineConfig) -> Self {
+        let model = CrossEncoder::embedded().unwrap();
+        let tokenizer = Arc::new(model.tokenizer());
+        let service = service(pipeline, tokenizer, Arc::new(model)).await;
+        let gate = Arc::default();
+        Self { service, gate }
     }
 
     pub(crate) async fn start(pipeline: PipelineConfig, model: Scripted) -> Self {
