@@ -25,7 +25,5 @@ pub fn drive_with_openai_client(subject: OpenAiSubject<'_>) -> Result<Value, Jud
     for (flag, value) in [("--model", subject.model), ("--shed-url", subject.shed_url)] {
         arguments.extend(value.into_iter().flat_map(|value| [flag, value]));
     }
-    let printed = program::run_python("openai_client.py", &arguments, b"")?;
-    serde_json::from_slice(&printed)
-        .map_err(|error| JudgeError::new(format!("openai_client.py printed no JSON: {error}")))
+    program::ask_python("openai_client.py", &arguments)
 }

@@ -9,6 +9,8 @@ use std::{
     thread,
 };
 
+use serde_json::Value;
+
 use crate::JudgeError;
 
 /// The repository's root: this crate lives two folders below it.
@@ -53,6 +55,16 @@ pub(crate) fn run_python<A: AsRef<OsStr>>(
     input: &[u8],
 ) -> Result<Vec<u8>, JudgeError> {
     run_python_with(script, arguments, &[], input)
+}
+
+/// What `scripts/judges/SCRIPT`, asked with nothing on its standard input, printed as JSON.
+///
+/// # Errors
+/// As [`run_python`], or it printed something else.
+pub(crate) fn ask_python(script: &str, arguments: &[&str]) -> Result<Value, JudgeError> {
+    let printed = run_python(script, arguments, b"")?;
+    serde_json::from_slice(&printed)
+        .map_err(|error| JudgeError::new(format!("{script} printed no JSON: {error}")))
 }
 
 /// The same with more in its environment, where a secret belongs: everyone sees a program's arguments.

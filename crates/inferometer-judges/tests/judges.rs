@@ -12,8 +12,9 @@ use std::{
 };
 
 use inferometer_judges::{
-    Job, OpenAiSubject, Prometheus, drive_with_openai_client, get, judge_exposition,
-    promtool_check_metrics,
+    CohereSubject, GrpcSubject, Job, OpenAiSubject, Prometheus, drive_with_cohere_client,
+    drive_with_grpc_client, drive_with_openai_client, get, judge_exposition,
+    promtool_check_metrics, watch_health_with_grpc_client,
 };
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -188,6 +189,31 @@ fn service_that_is_no_openai_api_is_refused() {
     };
     let error = drive_with_openai_client(subject).unwrap_err().to_string();
     assert!(error.contains("openai_client.py"), "{error}");
+}
+
+#[test]
+fn service_that_is_no_reranker_is_refused() {
+    let address = endpoint(Arc::new(AtomicU64::new(1))).to_string();
+    let base_url = format!("http://{address}");
+    let subject = CohereSubject {
+        base_url: &base_url,
+        held: "wait",
+        full: &base_url,
+    };
+    let error = drive_with_cohere_client(subject).unwrap_err().to_string();
+    assert!(error.contains("cohere_client.py"), "{error}");
+    let subject = GrpcSubject {
+        address: &address,
+        metrics: &base_url,
+        held: "wait",
+        hasty: None,
+        full: None,
+        closing: None,
+    };
+    let error = drive_with_grpc_client(subject).unwrap_err().to_string();
+    assert!(error.contains("UNAVAILABLE"), "{error}");
+    let error = watch_health_with_grpc_client(&address).unwrap_err();
+    assert!(error.to_string().contains("UNAVAILABLE"), "{error}");
 }
 
 #[test]

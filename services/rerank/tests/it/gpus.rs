@@ -17,6 +17,7 @@ async fn memory_and_utilization_are_those_of_all_gpus_together() {
         card
     });
     let watch = WatchConfig {
+        gpus: true,
         nvml: Some(driver.path().to_owned()),
         ..often()
     };

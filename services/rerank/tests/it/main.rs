@@ -7,7 +7,12 @@
     reason = "tests fail where they stand, and count little"
 )]
 
+mod contract;
 mod counts;
+mod crowd;
+mod foreign;
 mod gpus;
 mod promises;
 mod served;
+mod tally;
+mod watched;

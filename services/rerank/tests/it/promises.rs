@@ -10,7 +10,10 @@ use rerank::{
 use serde_json::json;
 use tonic::{Code, Request};
 
-use crate::served::{Served, asking, small};
+use crate::{
+    served::{Served, asking, hold, small},
+    tally::Figures as _,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_scored_is_refused_with_a_reason_and_counts_once() {
@@ -141,12 +144,7 @@ async fn a_worker_that_panics_answers_with_an_error_and_goes_on() {
 async fn half_of_the_clients_leave_midway_and_the_others_are_answered() {
     let served = Served::usual().await;
     let client = served.client().await;
-    let calls: Vec<_> = (0..40)
-        .map(|_| {
-            let mut client = client.clone();
-            tokio::spawn(async move { client.infer(asking("q", &["model-waits q"])).await })
-        })
-        .collect();
+    let calls: Vec<_> = (0..40).map(|_| hold(&client)).collect();
     served
         .until("all are under way", |scrape| {
             scrape.value("rerank_requests_in_flight") == 40.0
@@ -181,42 +179,9 @@ async fn half_of_the_clients_leave_midway_and_the_others_are_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_turns_away_over_grpc_and_http_and_a_client_that_leaves_frees_its_place() {
-    let pipeline = PipelineConfig {
-        tokenizer_workers: 1,
-        tokenizer_queue: 2,
-        batch_queue: 1,
-        model_queue: 1,
-        batch: BatchLimits {
-            pairs: 1,
-            ..PipelineConfig::default().batch
-        },
-        ..small()
-    };
-    let served = Served::start(pipeline, Scripted::default()).await;
+    let (served, mut calls) = Served::full().await;
     let client = served.client().await;
-    let mut calls = Vec::new();
-    let ask = || {
-        let mut client = client.clone();
-        tokio::spawn(async move { client.infer(asking("q", &["model-waits q"])).await })
-    };
-    // One is at the model, one released, one to be batched, one with the tokenizer, two queue.
-    for sent in 1..=6 {
-        calls.push(ask());
-        served
-            .until("it is under way", |scrape| {
-                let places = [
-                    ("tokenizer_queue_size", f64::from((sent - 4).max(0))),
-                    ("batch_queue_size", f64::from((sent - 2).clamp(0, 1))),
-                    ("model_queue_size", f64::from((sent - 1).clamp(0, 1))),
-                ];
-                scrape.value("rerank_requests_in_flight") == f64::from(sent)
-                    && places
-                        .iter()
-                        .all(|(queue, size)| scrape.value(queue) == *size)
-            })
-            .await;
-    }
-    let status = ask().await.unwrap().unwrap_err();
+    let status = hold(&client).await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.metadata().get("retry-after").unwrap(), "1");
     let reply = served
@@ -237,7 +202,7 @@ async fn a_full_queue_turns_away_over_grpc_and_http_and_a_client_that_leaves_fre
             scrape.value("tokenizer_queue_size") == 1.0
         })
         .await;
-    calls.push(ask());
+    calls.push(hold(&client));
     served.gate.open();
     for call in calls {
         call.await.unwrap().unwrap();
@@ -307,9 +272,7 @@ async fn a_deadline_that_passes_is_told_with_its_stage_and_one_that_can_not_be_k
 async fn a_service_that_stops_ends_what_is_under_way_and_takes_nothing_new() {
     let served = Served::usual().await;
     let mut client = served.client().await;
-    let mut asking_first = client.clone();
-    let under_way =
-        tokio::spawn(async move { asking_first.infer(asking("q", &["model-waits q"])).await });
+    let under_way = hold(&client);
     served
         .until("one is under way", |scrape| {
             scrape.value("rerank_requests_in_flight") == 1.0

@@ -10,8 +10,10 @@ use std::{
 use inferometer::Registry;
 use inferometer_judges as judges;
 use rerank::{
-    grpc::proto::{InferRequest, reranker_client::RerankerClient},
-    pipeline::PipelineConfig,
+    encoder::CrossEncoder,
+    grpc::proto::{InferRequest, InferResponse, reranker_client::RerankerClient},
+    model::{Score, Tokenize},
+    pipeline::{BatchLimits, PipelineConfig},
     scripted::{Gate, Scripted},
     service::{Listeners, Service, ServiceConfig, WatchConfig},
 };
@@ -19,11 +21,17 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    task::JoinHandle,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::tally::Figures;
 
 /// How long to wait for what must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running service with a scripted model.
 pub(crate) struct Served {
@@ -43,7 +51,7 @@ pub(crate) fn small() -> PipelineConfig {
 pub(crate) fn often() -> WatchConfig {
     WatchConfig {
         interval: Duration::from_millis(20),
-        nvml: Some("/nowhere/libnvidia-ml.so.1".into()),
+        gpus: false,
         ..WatchConfig::default()
     }
 }
@@ -51,6 +59,15 @@ pub(crate) fn often() -> WatchConfig {
 impl Served {
     pub(crate) async fn usual() -> Self {
         Self::start(small(), Scripted::default()).await
+    }
+
+    /// With the model that comes with the program.
+    pub(crate) async fn embedded(pipeline: PipelineConfig) -> Self {
+        let model = CrossEncoder::embedded().unwrap();
+        let tokenizer = Arc::new(model.tokenizer());
+        let service = service(pipeline, tokenizer, Arc::new(model), often()).await;
+        let gate = Arc::default();
+        Self { service, gate }
     }
 
     pub(crate) async fn start(pipeline: PipelineConfig, model: Scripted) -> Self {
@@ -64,16 +81,47 @@ impl Served {
     ) -> Self {
         let gate = Arc::clone(&model.gate);
         let model = Arc::new(model);
-        let config = ServiceConfig {
-            pipeline,
-            watch,
-            ..ServiceConfig::new(Arc::clone(&model) as _, model)
-        };
-        let listeners = Listeners::on_free_ports().unwrap();
-        let service = Service::start(config, listeners, Registry::new())
-            .await
-            .unwrap();
+        let service = service(pipeline, Arc::clone(&model) as _, model, watch).await;
         Self { service, gate }
+    }
+
+    /// The one with every place taken: a request is at the model, one released, one waits to be batched, one is with the tokenizer and
+    /// two queue. All end when the gate is opened.
+    pub(crate) async fn full() -> (
+        Self,
+        Vec<JoinHandle<Result<Response<InferResponse>, Status>>>,
+    ) {
+        let pipeline = PipelineConfig {
+            tokenizer_workers: 1,
+            tokenizer_queue: 2,
+            batch_queue: 1,
+            model_queue: 1,
+            batch: BatchLimits {
+                pairs: 1,
+                ..PipelineConfig::default().batch
+            },
+            ..small()
+        };
+        let served = Self::start(pipeline, Scripted::default()).await;
+        let client = served.client().await;
+        let mut held = Vec::new();
+        for sent in 1..=6 {
+            held.push(hold(&client));
+            served
+                .until("it is under way", |scrape| {
+                    let places = [
+                        ("tokenizer_queue_size", f64::from((sent - 4).max(0))),
+                        ("batch_queue_size", f64::from((sent - 2).clamp(0, 1))),
+                        ("model_queue_size", f64::from((sent - 1).clamp(0, 1))),
+                    ];
+                    scrape.value("rerank_requests_in_flight") == f64::from(sent)
+                        && places
+                            .iter()
+                            .all(|(queue, size)| scrape.value(queue) == *size)
+                })
+                .await;
+        }
+        (served, held)
     }
 
     pub(crate) async fn client(&self) -> RerankerClient<Channel> {
@@ -132,9 +180,11 @@ impl Served {
                     "tokenizer_queue_size",
                     "batch_queue_size",
                     "model_queue_size",
+                    "inferometer_grpc_server_active_calls",
+                    "inferometer_http_server_active_requests",
                 ]
                 .iter()
-                .all(|gauge| scrape.value(gauge) == 0.0)
+                .all(|gauge| scrape.sum(gauge) == 0.0)
             })
             .await;
         assert_eq!(
@@ -174,20 +224,25 @@ impl Scrape {
             .unwrap_or_else(|| panic!("there is no {series}"))
     }
 
-    /// The sum over all series of this name.
-    pub(crate) fn sum(&self, name: &str) -> f64 {
-        let named = self.0.iter().filter(|(series, _)| {
-            series
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
-        });
-        named.map(|(_, value)| value).sum()
-    }
-
     pub(crate) fn finished(&self, outcome: &str) -> f64 {
         self.value(&format!(
             "rerank_requests_finished_total{{outcome=\"{outcome}\"}}"
         ))
+    }
+}
+
+impl Figures for Scrape {
+    fn sum(&self, selector: &str) -> f64 {
+        let (name, labels) = selector.split_once('{').unwrap_or((selector, "}"));
+        let labels = labels.strip_suffix('}').unwrap().split(',');
+        let series = self.0.iter().filter(|(series, _)| {
+            let rest = series.strip_prefix(name);
+            rest.is_some_and(|rest| {
+                let named = rest.is_empty() || rest.starts_with('{');
+                named && labels.clone().all(|label| rest.contains(label))
+            })
+        });
+        series.map(|(_, value)| value).sum()
     }
 }
 
@@ -213,6 +268,32 @@ impl Reply {
     pub(crate) fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
+}
+
+/// A running service over a model, with its metrics collected often.
+pub(crate) async fn service(
+    pipeline: PipelineConfig,
+    tokenizer: Arc<dyn Tokenize>,
+    model: Arc<dyn Score>,
+    watch: WatchConfig,
+) -> Service {
+    let config = ServiceConfig {
+        pipeline,
+        watch,
+        ..ServiceConfig::new(tokenizer, model)
+    };
+    let listeners = Listeners::on_free_ports().unwrap();
+    Service::start(config, listeners, Registry::new())
+        .await
+        .unwrap()
+}
+
+/// A request that is held at the model until the gate is opened.
+pub(crate) fn hold(
+    client: &RerankerClient<Channel>,
+) -> JoinHandle<Result<Response<InferResponse>, Status>> {
+    let mut client = client.clone();
+    tokio::spawn(async move { client.infer(asking("q", &["model-waits q"])).await })
 }
 
 pub(crate) fn asking(query: &str, passages: &[&str]) -> InferRequest {

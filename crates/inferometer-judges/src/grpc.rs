@@ -1,0 +1,51 @@
+use serde_json::Value;
+
+use crate::{JudgeError, program};
+
+/// The services that a gRPC client is to drive, each as `host:port`.
+#[derive(Debug, Clone, Copy)]
+pub struct GrpcSubject<'a> {
+    /// The one that is asked for everything.
+    pub address: &'a str,
+    /// Where its metrics are: `http://127.0.0.1:8000/metrics`.
+    pub metrics: &'a str,
+    /// A passage on which it works until it is told to stop.
+    pub held: &'a str,
+    /// One whose own limit on time is short.
+    pub hasty: Option<&'a str>,
+    /// One whose queue is full.
+    pub full: Option<&'a str>,
+    /// One that shuts down.
+    pub closing: Option<&'a str>,
+}
+
+/// Drives a reranker with the package `grpcio`, which learns of its messages by reflection: health, queries with passages, pairs, streams,
+/// calls and streams that are cancelled, a deadline that passes, and refusals by their code and words.
+///
+/// Returns what the client saw: `services`, `health`, `scores`, `stream`, `errors`, `late`, `hasty`, `full`, `closing`, and its own
+/// `counts` of requests at the first service (`ok`, `rejected`, `left`, `late`) with their `pairs` and `tokens`.
+///
+/// # Errors
+/// The first thing that differs from what a client relies on; or that `scripts/setup` was not run.
+pub fn drive_with_grpc_client(subject: GrpcSubject<'_>) -> Result<Value, JudgeError> {
+    let mut arguments = vec![subject.address];
+    for (flag, value) in [
+        ("--metrics", Some(subject.metrics)),
+        ("--held", Some(subject.held)),
+        ("--hasty", subject.hasty),
+        ("--full", subject.full),
+        ("--closing", subject.closing),
+    ] {
+        arguments.extend(value.into_iter().flat_map(|value| [flag, value]));
+    }
+    program::ask_python("grpc_client.py", &arguments)
+}
+
+/// Watches a reranker's health with the package `grpcio` until it is `NOT_SERVING`, and returns what it was, in order.
+///
+/// # Errors
+/// The watch ended before that, or there was none; or `scripts/setup` was not run.
+pub fn watch_health_with_grpc_client(address: &str) -> Result<Value, JudgeError> {
+    let mut seen = program::ask_python("grpc_client.py", &[address, "--watch"])?;
+    Ok(seen["statuses"].take())
+}
