@@ -36,7 +36,6 @@ use inferometer::Registry;
 use rerank::{
     encoder::CrossEncoder,
     grpc::proto::{InferRequest, reranker_client::RerankerClient},
-    model::Tokenize as _,
     pipeline::{Ask, BatchLimits, Pipeline, PipelineConfig},
     service::{Listeners, Service, ServiceConfig},
 };

@@ -174,8 +174,7 @@ impl Service {
             })
             .transpose()?;
 
-        let messages = pipeline.recorder().metrics.messages.clone();
-        let (calls, reporter) = grpc::router(pipeline.clone(), config.limits.body_bytes, messages)?;
+        let (calls, reporter) = grpc::router(pipeline.clone(), config.limits.body_bytes)?;
         for name in ["", GRPC_SERVICE] {
             reporter
                 .set_service_status(name, ServingStatus::Serving)

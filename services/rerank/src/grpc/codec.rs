@@ -1,4 +1,4 @@
-//! Messages that are timed as they are read and written.
+//! Messages that are timed as they are read and written, and requests that can't be read.
 //!
 //! Generated code makes its codec out of nothing. So a layer around it says, for the task that runs a call, where the times go, and the
 //! codec asks for that when it is made.
@@ -8,31 +8,32 @@ use std::{
     time::Instant,
 };
 
-use inferometer_catalog::rerank::http::Messages;
 use prost::Message;
 use tokio::task::futures::TaskLocalFuture;
 use tonic::{
-    Status,
+    Code, Status,
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 use tonic_prost::ProstCodec;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::pipeline::{Failure, Pipeline};
+
 tokio::task_local! {
-    static MESSAGES: Messages;
+    static PIPELINE: Pipeline;
 }
 
-/// Says where the times of a call's messages go.
+/// Says whose messages a call's are.
 #[derive(Clone, Debug)]
 pub struct MessagesLayer {
-    messages: Messages,
+    pipeline: Pipeline,
 }
 
 impl MessagesLayer {
-    /// They go there.
-    pub fn new(messages: Messages) -> Self {
-        Self { messages }
+    /// They are this pipeline's: its metrics have their times, and what can't be read is a request that it rejected.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline }
     }
 }
 
@@ -42,7 +43,7 @@ impl<S> Layer<S> for MessagesLayer {
     fn layer(&self, inner: S) -> Self::Service {
         MessagesService {
             inner,
-            messages: self.messages.clone(),
+            pipeline: self.pipeline.clone(),
         }
     }
 }
@@ -51,7 +52,7 @@ impl<S> Layer<S> for MessagesLayer {
 #[derive(Clone, Debug)]
 pub struct MessagesService<S> {
     inner: S,
-    messages: Messages,
+    pipeline: Pipeline,
 }
 
 impl<S, R> Service<R> for MessagesService<S>
@@ -60,18 +61,18 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TaskLocalFuture<Messages, S::Future>;
+    type Future = TaskLocalFuture<Pipeline, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let messages = self.messages.clone();
+        let pipeline = self.pipeline.clone();
         let inner = &mut self.inner;
         // The codec may be made at once, or when the call is first polled.
-        let future = MESSAGES.sync_scope(messages.clone(), || inner.call(request));
-        MESSAGES.scope(messages, future)
+        let future = PIPELINE.sync_scope(pipeline.clone(), || inner.call(request));
+        PIPELINE.scope(pipeline, future)
     }
 }
 
@@ -79,14 +80,14 @@ where
 #[derive(Debug)]
 pub struct TimedCodec<T, U> {
     inner: ProstCodec<T, U>,
-    messages: Option<Messages>,
+    pipeline: Option<Pipeline>,
 }
 
 impl<T, U> Default for TimedCodec<T, U> {
     fn default() -> Self {
         Self {
             inner: ProstCodec::default(),
-            messages: MESSAGES.try_with(Clone::clone).ok(),
+            pipeline: PIPELINE.try_with(Clone::clone).ok(),
         }
     }
 }
@@ -104,14 +105,14 @@ where
     fn encoder(&mut self) -> Self::Encoder {
         TimedEncoder {
             inner: self.inner.encoder(),
-            messages: self.messages.clone(),
+            pipeline: self.pipeline.clone(),
         }
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         TimedDecoder {
             inner: self.inner.decoder(),
-            messages: self.messages.clone(),
+            pipeline: self.pipeline.clone(),
         }
     }
 }
@@ -120,7 +121,7 @@ where
 #[derive(Debug)]
 pub struct TimedEncoder<E> {
     inner: E,
-    messages: Option<Messages>,
+    pipeline: Option<Pipeline>,
 }
 
 impl<E: Encoder> Encoder for TimedEncoder<E> {
@@ -130,7 +131,8 @@ impl<E: Encoder> Encoder for TimedEncoder<E> {
     fn encode(&mut self, item: E::Item, buffer: &mut EncodeBuf<'_>) -> Result<(), E::Error> {
         let begun = Instant::now();
         self.inner.encode(item, buffer)?;
-        if let Some(messages) = &self.messages {
+        if let Some(pipeline) = &self.pipeline {
+            let messages = &pipeline.recorder().metrics.messages;
             messages.serialized(begun.elapsed());
         }
         Ok(())
@@ -145,7 +147,7 @@ impl<E: Encoder> Encoder for TimedEncoder<E> {
 #[derive(Debug)]
 pub struct TimedDecoder<D> {
     inner: D,
-    messages: Option<Messages>,
+    pipeline: Option<Pipeline>,
 }
 
 impl<D: Decoder<Error = Status>> Decoder for TimedDecoder<D> {
@@ -154,11 +156,27 @@ impl<D: Decoder<Error = Status>> Decoder for TimedDecoder<D> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<D::Item>, Status> {
         let begun = Instant::now();
-        let item = self.inner.decode(buffer)?;
-        if let (Some(messages), Some(_)) = (&self.messages, &item) {
-            messages.deserialized(begun.elapsed());
+        let item = self.inner.decode(buffer);
+        let Some(pipeline) = &self.pipeline else {
+            return item;
+        };
+        match &item {
+            Ok(Some(_)) => {
+                let messages = &pipeline.recorder().metrics.messages;
+                messages.deserialized(begun.elapsed());
+            }
+            Ok(None) => {}
+            // What was sent is no message of the protocol: the client's fault, though prost calls it an internal one.
+            Err(status) if status.code() == Code::Internal => {
+                let message = format!(
+                    "the message isn't one of proto/rerank.proto, which reflection tells: {}",
+                    status.message()
+                );
+                return Err(Failure::into(pipeline.refuse("message", message)));
+            }
+            Err(_) => {}
         }
-        Ok(item)
+        item
     }
 
     fn buffer_settings(&self) -> BufferSettings {

@@ -11,7 +11,7 @@
 //!
 //! | code | when |
 //! |---|---|
-//! | `INVALID_ARGUMENT` | nothing to score, too much of it, an empty text |
+//! | `INVALID_ARGUMENT` | nothing to score, too much of it, an empty text, a message that can't be read |
 //! | `RESOURCE_EXHAUSTED` | turned away: a queue is full, or the expected wait is past the deadline; `retry-after` says when to come back |
 //! | `DEADLINE_EXCEEDED` | the deadline passed |
 //! | `UNAVAILABLE` | shutting down |
@@ -24,7 +24,6 @@ mod handler;
 pub mod proto;
 
 use axum::Router;
-use inferometer_catalog::rerank::http::Messages;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
@@ -42,7 +41,6 @@ use crate::pipeline::Pipeline;
 pub(crate) fn router(
     pipeline: Pipeline,
     message_bytes: usize,
-    messages: Messages,
 ) -> Result<(Router, HealthReporter), tonic_reflection::server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     // Each of the two reflection services would tell of itself alone.
@@ -59,14 +57,14 @@ pub(crate) fn router(
             tonic_reflection::server::Builder::register_encoded_file_descriptor_set,
         )
     };
-    let reranker =
-        RerankerServer::new(Handler::new(pipeline)).max_decoding_message_size(message_bytes);
+    let reranker = RerankerServer::new(Handler::new(pipeline.clone()))
+        .max_decoding_message_size(message_bytes);
     let router = Routes::new(reranker)
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare()
         .into_axum_router()
-        .layer(MessagesLayer::new(messages));
+        .layer(MessagesLayer::new(pipeline));
     Ok((router, reporter))
 }

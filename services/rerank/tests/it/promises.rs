@@ -2,18 +2,45 @@
 
 use std::time::Duration;
 
+use axum::http::uri::PathAndQuery;
 use futures_util::future::join_all;
 use rerank::{
+    grpc::proto::InferResponse,
     pipeline::{BatchLimits, PipelineConfig},
     scripted::Scripted,
 };
 use serde_json::json;
-use tonic::{Code, Request};
+use tonic::{Code, Request, transport::Endpoint};
 
 use crate::{
     served::{Served, asking, hold, small},
     tally::Figures as _,
 };
+
+/// A message with a number where the protocol has a text.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Wrong {
+    #[prost(uint64, tag = "1")]
+    query: u64,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_can_not_be_read_is_a_request_that_was_rejected() {
+    let served = Served::usual().await;
+    let endpoint = Endpoint::try_from(format!("http://{}", served.service.grpc())).unwrap();
+    let mut client = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
+    client.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<Wrong, InferResponse>::default();
+    let path = PathAndQuery::from_static("/inferometer.rerank.v1.Reranker/Infer");
+    let asked = client.unary(Request::new(Wrong { query: 7 }), path, codec);
+    let status = asked.await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    assert!(status.message().contains("rerank.proto"), "{status}");
+    let scrape = served.rest().await;
+    assert_eq!(scrape.finished("rejected"), 1.0);
+    let errors = "rerank_errors_total{error_type=\"invalid_request\"}";
+    assert_eq!(scrape.value(errors), 1.0);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_scored_is_refused_with_a_reason_and_counts_once() {
