@@ -88,19 +88,21 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Calls `operation` with one input after the other, each opaque to the compiler, over and over.
+    /// Calls `operation` with one input after the other, each opaque to the compiler, over and over. What it takes itself, every library
+    /// takes: so it counts by parts and not by calls.
     #[inline(always)]
     pub(crate) fn cycle<T>(self, inputs: &[T], mut operation: impl FnMut(&T)) {
         let (late, early) = inputs.split_at(self.offset.min(inputs.len()));
         let mut left = self.operations;
         loop {
             for part in [early, late] {
-                for input in part {
-                    if left == 0 {
-                        return;
-                    }
-                    left -= 1;
+                let wanted = usize::try_from(left).map_or(part.len(), |left| left.min(part.len()));
+                for input in &part[..wanted] {
                     operation(black_box(input));
+                }
+                left -= wanted as u64;
+                if left == 0 {
+                    return;
                 }
             }
         }
