@@ -274,13 +274,19 @@ class GrpcClient(unittest.TestCase):
                 self.drive(**others)
             self.assertIn(message, str(raised.exception))
 
-    def test_watch_ends_when_the_service_does_not_serve(self):
+    def test_watch_tells_of_every_status_and_of_its_own_end(self):
         service = self.serve()
-        timer = threading.Timer(0.1, service.health.enter_graceful_shutdown)
+
+        def end():
+            service.health.enter_graceful_shutdown()
+            service.server.stop(0.1)
+
+        timer = threading.Timer(0.1, end)
         timer.start()
         self.addCleanup(timer.cancel)
         seen = grpc_client.drive(grpc_client.arguments_of([service.address, "--watch"]))
         self.assertEqual(seen["statuses"], ["SERVING", "NOT_SERVING"])
+        self.assertIn(seen["code"], ("CANCELLED", "UNAVAILABLE"))
 
 
 if __name__ == "__main__":

@@ -41,11 +41,12 @@ pub fn drive_with_grpc_client(subject: GrpcSubject<'_>) -> Result<Value, JudgeEr
     program::ask_python("grpc_client.py", &arguments)
 }
 
-/// Watches a reranker's health with the package `grpcio` until it is `NOT_SERVING`, and returns what it was, in order.
+/// Watches a reranker's health with the package `grpcio` until the watch ends.
+///
+/// Returns the `statuses` in order, and the `code` with which the watch ended.
 ///
 /// # Errors
-/// The watch ended before that, or there was none; or `scripts/setup` was not run.
+/// `scripts/setup` was not run.
 pub fn watch_health_with_grpc_client(address: &str) -> Result<Value, JudgeError> {
-    let mut seen = program::ask_python("grpc_client.py", &[address, "--watch"])?;
-    Ok(seen["statuses"].take())
+    program::ask_python("grpc_client.py", &[address, "--watch"])
 }

@@ -129,7 +129,9 @@ async fn a_grpc_client_that_watches_the_health_is_told_of_the_end() {
         })
         .await;
     assert!(served.service.stop(Duration::from_secs(20)).await);
-    assert_eq!(watched.await, json!(["SERVING", "NOT_SERVING"]));
+    let seen = watched.await;
+    assert_eq!(seen["statuses"], json!(["SERVING", "NOT_SERVING"]));
+    assert_eq!(seen["code"], "OK");
 }
 
 #[tokio::test(flavor = "multi_thread")]
