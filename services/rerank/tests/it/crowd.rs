@@ -130,11 +130,22 @@ impl<'a> Crowd<'a> {
         self.served
             .until("the model has one", |scrape| released(scrape) > before)
             .await;
-        let leaving = hold(&self.client);
+        let call = hold(&self.client);
         waiting(1.0).await;
-        leaving.abort();
+        call.abort();
         waiting(0.0).await;
-        self.count(Tally::left);
+        self.count(Tally::left_call);
+        let asked = stream::iter([waits.request()]);
+        let answers = self.client.clone().infer_stream(asked).await.unwrap();
+        waiting(1.0).await;
+        drop(answers);
+        waiting(0.0).await;
+        self.count(Tally::left_call);
+        let post = self.served.begin("/rerank", "", &waits.body()).await;
+        waiting(1.0).await;
+        drop(post);
+        waiting(0.0).await;
+        self.count(Tally::left_post);
         // Over HTTP, where the service's clock is the only one: a gRPC client ends a late call by itself.
         let timeout = "x-request-timeout: 0.3\r\n";
         let reply = self.served.post("/rerank", timeout, &waits.body()).await;
