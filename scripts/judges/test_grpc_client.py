@@ -15,7 +15,7 @@ from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 from grpc_reflection.v1alpha import reflection_pb2
 
-HELD = "wait"
+HELD, FAILING = "wait", "fail"
 PACKAGE = SERVICE.rpartition(".")[0]
 Field = descriptor_pb2.FieldDescriptorProto
 FIELDS = {
@@ -161,6 +161,8 @@ class Service:
             if not passage.strip():
                 message = "no" if self.fault == "mute" else f"passage {at} is empty"
                 raise Refusal(wrong, message)
+        if FAILING in (passage for _, passage in pairs) and self.fault != "never fails":
+            raise Refusal(Code.INTERNAL, "the model failed")
         if HELD in (passage for _, passage in pairs):
             self.wait(context)
         scores = [float(len(passage)) for _, passage in pairs]
@@ -225,7 +227,7 @@ class GrpcClient(unittest.TestCase):
         threading.Thread(target=metrics.serve_forever, args=(0.01,), daemon=True).start()
         self.addCleanup(metrics.server_close)
         self.addCleanup(metrics.shutdown)
-        words = [service.address, "--metrics", f"http://127.0.0.1:{metrics.server_port}", "--held", HELD]
+        words = [service.address, "--metrics", f"http://127.0.0.1:{metrics.server_port}", "--held", HELD, "--failing", FAILING]
         for flag, other in others.items():
             words += [f"--{flag}", self.serve(other).address]
         return grpc_client.drive(grpc_client.arguments_of(words))
@@ -241,7 +243,7 @@ class GrpcClient(unittest.TestCase):
         self.assertEqual(seen["errors"]["too large"]["code"], "OUT_OF_RANGE")
         self.assertEqual(seen["full"]["trailing"]["retry-after"], "1")
         self.assertEqual(seen["hasty"]["code"], "DEADLINE_EXCEEDED")
-        self.assertEqual(seen["counts"], {"ok": 23, "pairs": 69, "tokens": 138, "rejected": 8, "left": 2, "late": 1})
+        self.assertEqual(seen["counts"], {"ok": 24, "pairs": 72, "tokens": 144, "rejected": 8, "error": 2, "left": 2, "late": 1})
 
     def test_each_fault_is_named(self):
         faults = {
@@ -256,6 +258,7 @@ class GrpcClient(unittest.TestCase):
             "a bad request ends the stream": "nothing to score",
             "one after the other": "DEADLINE_EXCEEDED",
             "goes on after a cancel": "after a cancelled stream: 1 requests are in flight, not 0",
+            "never fails": "failing: expected INTERNAL, got an answer",
             "full": "RESOURCE_EXHAUSTED",
         }
         for fault, message in faults.items():

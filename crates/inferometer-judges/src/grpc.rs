@@ -11,6 +11,8 @@ pub struct GrpcSubject<'a> {
     pub metrics: &'a str,
     /// A passage on which it works until it is told to stop.
     pub held: &'a str,
+    /// A passage on which it fails.
+    pub failing: Option<&'a str>,
     /// One whose own limit on time is short.
     pub hasty: Option<&'a str>,
     /// One whose queue is full.
@@ -22,8 +24,8 @@ pub struct GrpcSubject<'a> {
 /// Drives a reranker with the package `grpcio`, which learns of its messages by reflection: health, queries with passages, pairs, streams,
 /// calls and streams that are cancelled, a deadline that passes, and refusals by their code and words.
 ///
-/// Returns what the client saw: `services`, `health`, `scores`, `stream`, `errors`, `late`, `hasty`, `full`, `closing`, and its own
-/// `counts` of requests at the first service (`ok`, `rejected`, `left`, `late`) with their `pairs` and `tokens`.
+/// Returns what the client saw: `services`, `health`, `scores`, `stream`, `errors`, `failing`, `late`, `hasty`, `full`, `closing`, and
+/// its own `counts` of requests at the first service (`ok`, `rejected`, `error`, `left`, `late`) with their `pairs` and `tokens`.
 ///
 /// # Errors
 /// The first thing that differs from what a client relies on; or that `scripts/setup` was not run.
@@ -32,6 +34,7 @@ pub fn drive_with_grpc_client(subject: GrpcSubject<'_>) -> Result<Value, JudgeEr
     for (flag, value) in [
         ("--metrics", Some(subject.metrics)),
         ("--held", Some(subject.held)),
+        ("--failing", subject.failing),
         ("--hasty", subject.hasty),
         ("--full", subject.full),
         ("--closing", subject.closing),

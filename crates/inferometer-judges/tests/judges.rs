@@ -206,6 +206,7 @@ fn service_that_is_no_reranker_is_refused() {
         address: &address,
         metrics: &base_url,
         held: "wait",
+        failing: None,
         hasty: None,
         full: None,
         closing: None,
