@@ -1,14 +1,15 @@
 """Drives a reranker with `grpcio`, knowing of its messages only what its reflection tells, and holds it to what a client relies on.
 
-    grpc_client.py ADDRESS --metrics URL --held TEXT [--hasty ADDRESS] [--full ADDRESS] [--closing ADDRESS]
+    grpc_client.py ADDRESS --metrics URL --held TEXT [--failing TEXT]
+                   [--hasty ADDRESS] [--full ADDRESS] [--closing ADDRESS]
     grpc_client.py ADDRESS --watch
 
 ADDRESS is host:port. TEXT is a passage on which the service works until it is told to stop, by someone else; the metrics at URL tell
 when a call has arrived and when it is over. Prints what it saw as JSON, with a count of its own, and exits with 0, or says on stderr
 what differed and exits with 1.
 
-With --hasty it also asks a service whose own limit on time is short, with --full one whose queue is full, with --closing one that shuts
-down. With --watch it only watches the health until that is NOT_SERVING.
+With --failing it also asks with a passage on which the service fails, with --hasty it asks a service whose own limit on time is short,
+with --full one whose queue is full, with --closing one that shuts down. With --watch it only watches the health until the watch ends.
 """
 
 import argparse
@@ -133,13 +134,12 @@ def health(channel):
 
 
 def watch(channel):
-    request = health_pb2.HealthCheckRequest(service=SERVICE)
+    """What the service is, until the watch ends, and how that does."""
+    call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=PATIENCE)
     statuses = []
-    for answer in health_pb2_grpc.HealthStub(channel).Watch(request, timeout=PATIENCE):
-        statuses.append(status_name(answer))
-        if statuses[-1] == "NOT_SERVING":
-            return {"statuses": statuses}
-    raise Deviation(f"health: the watch ended after {statuses}")
+    with contextlib.suppress(grpc.RpcError):
+        statuses.extend(map(status_name, call))
+    return {"statuses": statuses, "code": call.code().name}
 
 
 def scored(reranker):
@@ -238,6 +238,17 @@ def streamed(reranker):
     return {"error": seen[bad], "scores": seen["afterwards"]}
 
 
+def failed(reranker, text):
+    """The service fails, says so, and goes on."""
+    request = reranker.request([text], QUERY)
+    seen = expect_error(Code.INTERNAL, "failing", lambda: reranker.infer(request, timeout=PATIENCE), "failed")
+    error = one_by_stream(reranker, request)
+    expect(error.code == Code.INTERNAL.value[0] and "failed" in error.message, f"failing: on a stream the error is {error}")
+    reranker.counts.update(error=2)
+    reranker.scores(query=QUERY, passages=PASSAGES, id="afterwards")
+    return seen
+
+
 class Held:
     """Calls that don't end by themselves, and what the metrics say of them."""
 
@@ -328,6 +339,8 @@ def drive(arguments):
             "errors": refused(reranker),
             "stream": streamed(reranker),
         }
+        if arguments.failing:
+            seen["failing"] = failed(reranker, arguments.failing)
         # From the first of these on, the service may be at work for ever.
         held.left_stream()
         held.cancelled()
@@ -349,6 +362,7 @@ def arguments_of(words=None):
     parser.add_argument("address")
     parser.add_argument("--metrics")
     parser.add_argument("--held")
+    parser.add_argument("--failing", help="a passage on which the service fails")
     parser.add_argument("--hasty", help="a service with a short limit on time, and a passage held as the other's")
     parser.add_argument("--full", help="a service whose queue is full")
     parser.add_argument("--closing", help="a service that shuts down")

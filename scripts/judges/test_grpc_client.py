@@ -15,7 +15,7 @@ from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 from grpc_reflection.v1alpha import reflection_pb2
 
-HELD = "wait"
+HELD, FAILING = "wait", "fail"
 PACKAGE = SERVICE.rpartition(".")[0]
 Field = descriptor_pb2.FieldDescriptorProto
 FIELDS = {
@@ -161,6 +161,8 @@ class Service:
             if not passage.strip():
                 message = "no" if self.fault == "mute" else f"passage {at} is empty"
                 raise Refusal(wrong, message)
+        if FAILING in (passage for _, passage in pairs) and self.fault != "never fails":
+            raise Refusal(Code.INTERNAL, "the model failed")
         if HELD in (passage for _, passage in pairs):
             self.wait(context)
         scores = [float(len(passage)) for _, passage in pairs]
@@ -225,13 +227,14 @@ class GrpcClient(unittest.TestCase):
         threading.Thread(target=metrics.serve_forever, args=(0.01,), daemon=True).start()
         self.addCleanup(metrics.server_close)
         self.addCleanup(metrics.shutdown)
-        words = [service.address, "--metrics", f"http://127.0.0.1:{metrics.server_port}", "--held", HELD]
+        words = [service.address, "--metrics", f"http://127.0.0.1:{metrics.server_port}", "--held", HELD, "--failing", FAILING]
         for flag, other in others.items():
             words += [f"--{flag}", self.serve(other).address]
         return grpc_client.drive(grpc_client.arguments_of(words))
 
     def setUp(self):
-        patience, grpc_client.PATIENCE = grpc_client.PATIENCE, 2
+        # Two of the faults are that nothing happens.
+        patience, grpc_client.PATIENCE = grpc_client.PATIENCE, 1
         self.addCleanup(setattr, grpc_client, "PATIENCE", patience)
 
     def test_right_service_is_accepted_and_described(self):
@@ -241,7 +244,7 @@ class GrpcClient(unittest.TestCase):
         self.assertEqual(seen["errors"]["too large"]["code"], "OUT_OF_RANGE")
         self.assertEqual(seen["full"]["trailing"]["retry-after"], "1")
         self.assertEqual(seen["hasty"]["code"], "DEADLINE_EXCEEDED")
-        self.assertEqual(seen["counts"], {"ok": 23, "pairs": 69, "tokens": 138, "rejected": 8, "left": 2, "late": 1})
+        self.assertEqual(seen["counts"], {"ok": 24, "pairs": 72, "tokens": 144, "rejected": 8, "error": 2, "left": 2, "late": 1})
 
     def test_each_fault_is_named(self):
         faults = {
@@ -256,6 +259,7 @@ class GrpcClient(unittest.TestCase):
             "a bad request ends the stream": "nothing to score",
             "one after the other": "DEADLINE_EXCEEDED",
             "goes on after a cancel": "after a cancelled stream: 1 requests are in flight, not 0",
+            "never fails": "failing: expected INTERNAL, got an answer",
             "full": "RESOURCE_EXHAUSTED",
         }
         for fault, message in faults.items():
@@ -274,13 +278,19 @@ class GrpcClient(unittest.TestCase):
                 self.drive(**others)
             self.assertIn(message, str(raised.exception))
 
-    def test_watch_ends_when_the_service_does_not_serve(self):
+    def test_watch_tells_of_every_status_and_of_its_own_end(self):
         service = self.serve()
-        timer = threading.Timer(0.1, service.health.enter_graceful_shutdown)
+
+        def end():
+            service.health.enter_graceful_shutdown()
+            service.server.stop(0.1)
+
+        timer = threading.Timer(0.1, end)
         timer.start()
         self.addCleanup(timer.cancel)
         seen = grpc_client.drive(grpc_client.arguments_of([service.address, "--watch"]))
         self.assertEqual(seen["statuses"], ["SERVING", "NOT_SERVING"])
+        self.assertIn(seen["code"], ("CANCELLED", "UNAVAILABLE"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ pub struct GrpcSubject<'a> {
     pub metrics: &'a str,
     /// A passage on which it works until it is told to stop.
     pub held: &'a str,
+    /// A passage on which it fails.
+    pub failing: Option<&'a str>,
     /// One whose own limit on time is short.
     pub hasty: Option<&'a str>,
     /// One whose queue is full.
@@ -22,8 +24,8 @@ pub struct GrpcSubject<'a> {
 /// Drives a reranker with the package `grpcio`, which learns of its messages by reflection: health, queries with passages, pairs, streams,
 /// calls and streams that are cancelled, a deadline that passes, and refusals by their code and words.
 ///
-/// Returns what the client saw: `services`, `health`, `scores`, `stream`, `errors`, `late`, `hasty`, `full`, `closing`, and its own
-/// `counts` of requests at the first service (`ok`, `rejected`, `left`, `late`) with their `pairs` and `tokens`.
+/// Returns what the client saw: `services`, `health`, `scores`, `stream`, `errors`, `failing`, `late`, `hasty`, `full`, `closing`, and
+/// its own `counts` of requests at the first service (`ok`, `rejected`, `error`, `left`, `late`) with their `pairs` and `tokens`.
 ///
 /// # Errors
 /// The first thing that differs from what a client relies on; or that `scripts/setup` was not run.
@@ -32,6 +34,7 @@ pub fn drive_with_grpc_client(subject: GrpcSubject<'_>) -> Result<Value, JudgeEr
     for (flag, value) in [
         ("--metrics", Some(subject.metrics)),
         ("--held", Some(subject.held)),
+        ("--failing", subject.failing),
         ("--hasty", subject.hasty),
         ("--full", subject.full),
         ("--closing", subject.closing),
@@ -41,11 +44,12 @@ pub fn drive_with_grpc_client(subject: GrpcSubject<'_>) -> Result<Value, JudgeEr
     program::ask_python("grpc_client.py", &arguments)
 }
 
-/// Watches a reranker's health with the package `grpcio` until it is `NOT_SERVING`, and returns what it was, in order.
+/// Watches a reranker's health with the package `grpcio` until the watch ends.
+///
+/// Returns the `statuses` in order, and the `code` with which the watch ended.
 ///
 /// # Errors
-/// The watch ended before that, or there was none; or `scripts/setup` was not run.
+/// `scripts/setup` was not run.
 pub fn watch_health_with_grpc_client(address: &str) -> Result<Value, JudgeError> {
-    let mut seen = program::ask_python("grpc_client.py", &[address, "--watch"])?;
-    Ok(seen["statuses"].take())
+    program::ask_python("grpc_client.py", &[address, "--watch"])
 }

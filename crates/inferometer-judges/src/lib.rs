@@ -9,7 +9,7 @@
 //! | [`judge_exposition`] | is every line, bucket and escape as specified? | a scrape in either format |
 //! | [`drive_with_openai_client`] | does the unchanged client find what it relies on? | an OpenAI-compatible API |
 //! | [`drive_with_cohere_client`] | the same | a rerank API as Cohere has it |
-//! | [`drive_with_grpc_client`], [`watch_health_with_grpc_client`] | does a client find what it relies on that knows only what reflection tells? | the reranker's gRPC |
+//! | [`drive_with_grpc_client`], [`watch_health_with_grpc_client`] | the same, of a client that knows what reflection tells | the reranker's gRPC |
 //! | [`ask_with_schemathesis`] | is every answer as the OpenAPI document has it? | an API that has one |
 //!
 //! A crate of its own, never published, so that none of this reaches those who depend on the others. All judges are

@@ -241,7 +241,7 @@ impl Service {
 
     /// Takes no request in any more, lets the ones under way end for `patience` at the most, and stops; `true` when all of them
     /// ended by themselves.
-    pub async fn stop(self, patience: Duration) -> bool {
+    pub async fn stop(mut self, patience: Duration) -> bool {
         self.pipeline.close();
         self.watch.closing();
         for name in ["", GRPC_SERVICE] {
@@ -251,6 +251,10 @@ impl Service {
         }
         self.stop.cancel();
         let ended = self.pipeline.drain(patience).await;
+        // Whoever watches has been told, and would keep the connection open for ever.
+        for name in ["", GRPC_SERVICE] {
+            self.reporter.clear_service_status(name).await;
+        }
         // Idle connections end by themselves now; one that doesn't read isn't waited for.
         for server in self.servers {
             let grace = tokio::time::timeout(Duration::from_millis(500), server);

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration, time::Instant};
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, future, stream};
 use inferometer_catalog::rerank::ShedReason;
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
@@ -142,7 +142,12 @@ impl Reranker for Handler {
     ) -> Result<Response<Self::InferStreamStream>, Status> {
         let timeout = deadline::timeout(request.metadata());
         let handler = self.clone();
-        let answers = request.into_inner().map(move |request| {
+        // A stream that its client keeps open ends with the service.
+        let abandoned = self.pipeline.abandoned().clone();
+        let requests = request
+            .into_inner()
+            .take_until(abandoned.clone().cancelled_owned());
+        let answers = requests.map(move |request| {
             let handler = handler.clone();
             async move {
                 let request = request?;
@@ -156,6 +161,15 @@ impl Reranker for Handler {
                 })
             }
         });
-        Ok(Response::new(Box::pin(answers.buffer_unordered(STREAMED))))
+        let last = stream::once(async move { abandoned.is_cancelled() }).filter_map(|ended| {
+            let end = Failure::Shed {
+                reason: ShedReason::ShuttingDown,
+                retry_after: Duration::from_secs(1),
+            };
+            future::ready(ended.then(|| Err(end.into())))
+        });
+        Ok(Response::new(Box::pin(
+            answers.buffer_unordered(STREAMED).chain(last),
+        )))
     }
 }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `inferometer.rerank.v1.Reranker/Infer` | the scores of one request |
 //! | `inferometer.rerank.v1.Reranker/InferStream` | those of many, each answered as soon as it is done |
-//! | `grpc.health.v1.Health` | `NOT_SERVING` once the service shuts down |
+//! | `grpc.health.v1.Health` | `NOT_SERVING` once the service shuts down; a watch is told so, and ends when the service has |
 //! | `grpc.reflection.v1.ServerReflection`, `…v1alpha…` | what there is |
+//!
+//! **The end.** A stream that a client keeps open ends with `UNAVAILABLE` once the service has answered what was under way.
 //!
 //! **Deadlines.** `grpc-timeout` bounds a call. In a stream it bounds each request from its arrival on, and the call itself isn't cut off.
 //!

@@ -338,6 +338,11 @@ impl Pipeline {
         ]
     }
 
+    /// Cancelled once nothing more is going to be answered.
+    pub(crate) fn abandoned(&self) -> &CancellationToken {
+        &self.inner.abandoned
+    }
+
     /// What is in hand and when it last moved.
     pub fn activity(&self) -> inferometer::lifecycle::Activity {
         self.recorder().activity()

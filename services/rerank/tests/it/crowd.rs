@@ -130,31 +130,43 @@ impl<'a> Crowd<'a> {
         self.served
             .until("the model has one", |scrape| released(scrape) > before)
             .await;
-        let leaving = hold(&self.client);
+        let call = hold(&self.client);
         waiting(1.0).await;
-        leaving.abort();
+        call.abort();
         waiting(0.0).await;
-        self.count(Tally::left);
+        self.count(Tally::left_call);
+        let asked = stream::iter([waits.request()]);
+        let answers = self.client.clone().infer_stream(asked).await.unwrap();
+        waiting(1.0).await;
+        drop(answers);
+        waiting(0.0).await;
+        self.count(Tally::left_call);
+        let post = self.served.begin("/rerank", "", &waits.body()).await;
+        waiting(1.0).await;
+        drop(post);
+        waiting(0.0).await;
+        self.count(Tally::left_post);
         // Over HTTP, where the service's clock is the only one: a gRPC client ends a late call by itself.
         let timeout = "x-request-timeout: 0.3\r\n";
         let reply = self.served.post("/rerank", timeout, &waits.body()).await;
         self.count(|tally| tally.posted(&waits, &reply));
-        let places = 1 + 4 + 1 + 4;
-        while held.len() < places {
+        // One is at the model, four wait to be batched, one is with the tokenizer, four queue.
+        while held.len() < 1 + 4 + 1 + 4 {
             held.push(hold(&self.client));
-            let taken = held.len() as f64;
+            let taken = held.len();
             self.served
-                .until("it is under way", |scrape| {
-                    scrape.value("rerank_requests_in_flight") == taken
+                .until("it has its place", |scrape| {
+                    let places = [
+                        ("rerank_requests_in_flight", taken),
+                        ("batch_queue_size", (taken - 1).min(4)),
+                        ("tokenizer_queue_size", taken.saturating_sub(6)),
+                    ];
+                    places
+                        .iter()
+                        .all(|(place, count)| scrape.value(place) == *count as f64)
                 })
                 .await;
         }
-        self.served
-            .until("every place is taken", |scrape| {
-                scrape.value("batch_queue_size") == 4.0
-                    && scrape.value("tokenizer_queue_size") == 4.0
-            })
-            .await;
         self.call(&waits).await;
         self.post(&waits).await;
         self.stream(&[waits.clone(), waits.clone()]).await;

@@ -66,6 +66,7 @@ async fn a_grpc_client_that_knows_only_what_reflection_tells_finds_what_it_relie
             address: &address,
             metrics: &metrics,
             held: HELD,
+            failing: Some("model-fails"),
             hasty: Some(&hasty_at),
             full: Some(&full_at),
             closing: Some(&closing_at),
@@ -83,7 +84,8 @@ async fn a_grpc_client_that_knows_only_what_reflection_tells_finds_what_it_relie
         (&["rejected"], &["rejected"]),
         // Whose clock was first, the client's or the service's, says which of the two it is.
         (&["cancelled", "timeout"], &["left", "late"]),
-        (&["error", "panicked", "shed"], &[]),
+        (&["error"], &["error"]),
+        (&["panicked", "shed"], &[]),
     ] {
         let (ours, theirs) = (finished(&scrape, outcomes), counted(&seen, names));
         assert_eq!(ours, theirs, "{outcomes:?}: {seen:#}");
@@ -129,7 +131,9 @@ async fn a_grpc_client_that_watches_the_health_is_told_of_the_end() {
         })
         .await;
     assert!(served.service.stop(Duration::from_secs(20)).await);
-    assert_eq!(watched.await, json!(["SERVING", "NOT_SERVING"]));
+    let seen = watched.await;
+    assert_eq!(seen["statuses"], json!(["SERVING", "NOT_SERVING"]));
+    assert_eq!(seen["code"], "OK");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream};
+use inferometer::lifecycle::Outcome;
 use rerank::{
-    grpc::proto::InferResponse,
+    grpc::proto::{InferRequest, InferResponse, infer_stream_response::Result as Of},
     pipeline::{BatchLimits, PipelineConfig},
     scripted::Scripted,
 };
 use serde_json::json;
+use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Request, transport::Endpoint};
 
 use crate::{
-    served::{Served, asking, hold, small},
+    served::{PATIENCE, Served, asking, hold, small},
     tally::Figures as _,
 };
 
@@ -315,6 +317,69 @@ async fn a_service_that_stops_ends_what_is_under_way_and_takes_nothing_new() {
     assert!(stopping.await.unwrap(), "nothing had to be broken off");
     let counts = &pipeline.recorder().metrics.counts;
     assert_eq!((counts.started(), counts.finished_in_all()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_kept_open_ends_with_the_service() {
+    let served = Served::usual().await;
+    let mut client = served.client().await;
+    let (say, said) = mpsc::unbounded_channel::<InferRequest>();
+    let said = stream::unfold(said, |mut said| async { Some((said.recv().await?, said)) });
+    let answers = client.infer_stream(said).await.unwrap();
+    let mut answers = answers.into_inner();
+    say.send(asking("q", &["q"])).unwrap();
+    answers.next().await.unwrap().unwrap();
+    say.send(asking("q", &["model-waits"])).unwrap();
+    served
+        .until("it is under way", |scrape| {
+            scrape.value("rerank_requests_in_flight") == 1.0
+        })
+        .await;
+    let gate = served.gate.clone();
+    let stopping = tokio::spawn(served.service.stop(PATIENCE));
+    gate.open();
+    let rest = timeout(PATIENCE, answers.collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let [Ok(answered), Err(end)] = &*rest else {
+        panic!("what was under way is answered first, then the stream ends: {rest:?}");
+    };
+    assert!(
+        matches!(answered.result, Some(Of::Scores(_))),
+        "{answered:?}"
+    );
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    assert!(stopping.await.unwrap());
+    drop(say);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_when_patience_ends_is_told_on_its_stream() {
+    let served = Served::usual().await;
+    let mut client = served.client().await;
+    let held = stream::iter([asking("q", &["model-waits"])]).chain(stream::pending());
+    let answers = client.infer_stream(held).await.unwrap().into_inner();
+    served
+        .until("it is under way", |scrape| {
+            scrape.value("rerank_requests_in_flight") == 1.0
+        })
+        .await;
+    let pipeline = served.service.pipeline().clone();
+    assert!(!served.service.stop(Duration::from_millis(1)).await);
+    let rest = timeout(PATIENCE, answers.collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let [Ok(answered), Err(end)] = &*rest else {
+        panic!("the request is told first, then the stream ends: {rest:?}");
+    };
+    let Some(Of::Error(error)) = &answered.result else {
+        panic!("it can't have been scored: {answered:?}");
+    };
+    assert_eq!(Code::from(error.code), Code::Unavailable, "{error:?}");
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    let counts = &pipeline.recorder().metrics.counts;
+    assert_eq!(counts.finished(Outcome::Shed), 1);
+    served.gate.open();
 }
 
 #[tokio::test(flavor = "multi_thread")]

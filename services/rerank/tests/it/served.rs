@@ -131,11 +131,15 @@ impl Served {
 
     /// What `POST path` answers.
     pub(crate) async fn post(&self, path: &str, headers: &str, body: &str) -> Reply {
-        let length = body.len();
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
-        );
-        self.exchange(&request).await
+        self.exchange(&posting(path, headers, body)).await
+    }
+
+    /// The same, of which nobody has read the answer yet.
+    pub(crate) async fn begin(&self, path: &str, headers: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.service.http()).await.unwrap();
+        let request = posting(path, headers, body);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
     }
 
     pub(crate) async fn exchange(&self, request: &str) -> Reply {
@@ -286,6 +290,13 @@ pub(crate) async fn service(
     Service::start(config, listeners, Registry::new())
         .await
         .unwrap()
+}
+
+fn posting(path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// A request that is held at the model until the gate is opened.

@@ -74,7 +74,7 @@ pub(crate) struct Tally {
     messages_read: u64,
     messages_written: u64,
     calls: Counts,
-    exchanges: BTreeMap<u16, u64>,
+    exchanges: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -116,7 +116,7 @@ impl Tally {
 
     /// A `POST` was answered so.
     pub(crate) fn posted(&mut self, question: &Question, reply: &Reply) {
-        *self.exchanges.entry(reply.status).or_default() += 1;
+        *self.exchanges.entry(reply.status.to_string()).or_default() += 1;
         let message = reply.body["error"]["message"].as_str().unwrap_or_default();
         let code = match reply.status {
             200 => {
@@ -139,10 +139,20 @@ impl Tally {
         self.failed(question, code, message);
     }
 
-    /// A call was left while its pairs waited to be put into a batch.
-    pub(crate) fn left(&mut self) {
+    /// A call, or a stream with one request, was left while its pairs waited to be put into a batch.
+    pub(crate) fn left_call(&mut self) {
         *self.calls.entry(code_name(Code::Cancelled)).or_default() += 1;
         self.messages_read += 1;
+        self.left();
+    }
+
+    /// The same of a `POST`.
+    pub(crate) fn left_post(&mut self) {
+        *self.exchanges.entry("none".into()).or_default() += 1;
+        self.left();
+    }
+
+    fn left(&mut self) {
         self.tokenized += 1;
         *self.finished.entry("cancelled").or_default() += 1;
     }

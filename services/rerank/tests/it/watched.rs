@@ -51,7 +51,7 @@ async fn what_each_prometheus_has_after_the_last_request_is_what_the_clients_cou
     let served = Served::start(narrow(), model).await;
     let watching = tokio::task::block_in_place(|| watching(&served));
     let crowd = Crowd::of(&served).await;
-    crowd.everything(6, Duration::from_millis(2500)).await;
+    crowd.everything(6, Duration::from_secs(2)).await;
     let tally = crowd.tally();
     served.rest().await;
 
