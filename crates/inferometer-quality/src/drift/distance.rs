@@ -1,0 +1,165 @@
+//! How far two samples, or two distributions, are apart. Each as SciPy defines it, but for the index of population stability, which it
+//! doesn't have.
+
+use statrs::function::gamma::checked_gamma_ur;
+
+use crate::score::{Sum, float};
+
+/// A share smaller than this counts as this in [`psi`], so that an empty bin doesn't make the index infinite.
+pub const SMALLEST_SHARE: f64 = 1e-4;
+
+/// What a test found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Test {
+    /// The statistic.
+    pub statistic: f64,
+    /// How probable a statistic of at least this is, were there no difference.
+    pub p_value: f64,
+}
+
+/// Index of population stability of two distributions over the same bins: Σ (aᵢ − eᵢ) ln(aᵢ / eᵢ).
+///
+/// Takes shares, which each add up to 1. One below [`SMALLEST_SHARE`] counts as that much. 0 for equal ones; without an upper bound.
+pub fn psi(expected: &[f64], actual: &[f64]) -> f64 {
+    let mut sum = Sum::default();
+    for (expected, actual) in expected.iter().zip(actual) {
+        let expected = expected.max(SMALLEST_SHARE);
+        let actual = actual.max(SMALLEST_SHARE);
+        sum.add((actual - expected) * (actual / expected).ln());
+    }
+    sum.value()
+}
+
+/// Jensen–Shannon distance of two distributions over the same bins, in bits: the root of the divergence.
+///
+/// Takes shares, which each add up to 1. 0 for equal ones, 1 for those that have no bin in common. It is
+/// `scipy.spatial.distance.jensenshannon(…, base=2)`.
+pub fn jensen_shannon(expected: &[f64], actual: &[f64]) -> f64 {
+    let mut sum = Sum::default();
+    let part = |share: f64, middle: f64| {
+        if share > 0.0 {
+            share * (share / middle).log2()
+        } else {
+            0.0
+        }
+    };
+    for (&expected, &actual) in expected.iter().zip(actual) {
+        let middle = f64::midpoint(expected, actual);
+        sum.add(part(expected, middle));
+        sum.add(part(actual, middle));
+    }
+    // What rounding leaves below 0 is 0.
+    (sum.value() / 2.0).max(0.0).sqrt()
+}
+
+/// Kolmogorov–Smirnov test of two sorted samples: the largest distance of their distribution functions.
+///
+/// The probability is the one in the limit of large samples (`scipy.stats.kstwobign`); of fewer than about 20 it is rough.
+/// `None` without a value in one of them. Samples that aren't sorted give a number without meaning.
+pub fn kolmogorov_smirnov(reference: &[f64], window: &[f64]) -> Option<Test> {
+    if reference.is_empty() || window.is_empty() {
+        return None;
+    }
+    let mut statistic = 0.0_f64;
+    walk(reference, window, |below, _| {
+        statistic = statistic.max(below.abs());
+    });
+    let (reference, window) = (float(reference.len() as u64), float(window.len() as u64));
+    let effective = reference * window / (reference + window);
+    Some(Test {
+        statistic,
+        p_value: kolmogorov(effective.sqrt() * statistic),
+    })
+}
+
+/// Wasserstein distance of two sorted samples: the area between their distribution functions, in the unit of their values.
+///
+/// `None` without a value in one of them. Samples that aren't sorted give a number without meaning.
+pub fn wasserstein(reference: &[f64], window: &[f64]) -> Option<f64> {
+    if reference.is_empty() || window.is_empty() {
+        return None;
+    }
+    let mut area = Sum::default();
+    walk(reference, window, |apart, width| {
+        area.add(apart.abs() * width);
+    });
+    Some(area.value())
+}
+
+/// χ² test of two samples of categories: whether both come from one distribution, whatever it is.
+///
+/// Takes counts of the same categories; those that neither has are left out. It is
+/// `scipy.stats.chi2_contingency([reference, window], correction=False)`. `None` where a sample is empty, or there is but one category.
+pub fn chi_squared(reference: &[u64], window: &[u64]) -> Option<Test> {
+    let (all_reference, all_window) = (reference.iter().sum::<u64>(), window.iter().sum::<u64>());
+    if all_reference == 0 || all_window == 0 {
+        return None;
+    }
+    let all = float(all_reference) + float(all_window);
+    let (mut sum, mut categories) = (Sum::default(), 0_u64);
+    for (&reference, &window) in reference.iter().zip(window) {
+        let both = float(reference) + float(window);
+        if both == 0.0 {
+            continue;
+        }
+        categories += 1;
+        for (observed, row) in [(reference, all_reference), (window, all_window)] {
+            let expected = both * (float(row) / all);
+            let apart = float(observed) - expected;
+            sum.add(apart * apart / expected);
+        }
+    }
+    let freedom = categories.checked_sub(1).filter(|freedom| *freedom > 0)?;
+    let statistic = sum.value();
+    Some(Test {
+        statistic,
+        p_value: checked_gamma_ur(float(freedom) / 2.0, statistic / 2.0)
+            .unwrap_or(if statistic > 0.0 { 0.0 } else { 1.0 }),
+    })
+}
+
+/// Walks over the values of both samples in order. `step` gets by how much the window's distribution function is above the
+/// reference's from a value on, and how far it is to the next value.
+fn walk(reference: &[f64], window: &[f64], mut step: impl FnMut(f64, f64)) {
+    let shares = (float(reference.len() as u64), float(window.len() as u64));
+    let (mut first, mut second) = (0, 0);
+    loop {
+        let here = match (reference.get(first), window.get(second)) {
+            (Some(&one), Some(&other)) => one.min(other),
+            (Some(&one), None) | (None, Some(&one)) => one,
+            (None, None) => return,
+        };
+        while reference.get(first).is_some_and(|value| *value <= here) {
+            first += 1;
+        }
+        while window.get(second).is_some_and(|value| *value <= here) {
+            second += 1;
+        }
+        let next = match (reference.get(first), window.get(second)) {
+            (Some(&one), Some(&other)) => one.min(other),
+            (Some(&one), None) | (None, Some(&one)) => one,
+            (None, None) => here,
+        };
+        let apart = float(second as u64) / shares.1 - float(first as u64) / shares.0;
+        step(apart, next - here);
+        if next.is_nan() || here.is_nan() {
+            return;
+        }
+    }
+}
+
+/// Probability that the limit of Kolmogorov's statistic is above `x`: two series of one function, each where it converges fast.
+fn kolmogorov(x: f64) -> f64 {
+    use std::f64::consts::PI;
+    if x <= 0.0 {
+        return 1.0;
+    }
+    if x < 1.0 {
+        let step = |odd: f64| (-(odd * PI).powi(2) / (8.0 * x * x)).exp();
+        let sum: f64 = [1.0, 3.0, 5.0, 7.0].into_iter().map(step).sum();
+        return (1.0 - (2.0 * PI).sqrt() / x * sum).clamp(0.0, 1.0);
+    }
+    let step = |k: f64| (-2.0 * k * k * x * x).exp();
+    let sum = step(1.0) - step(2.0) + step(3.0) - step(4.0);
+    (2.0 * sum).clamp(0.0, 1.0)
+}

@@ -1,0 +1,467 @@
+//! Predictions and labels on a server of PostgreSQL's.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use foldhash::fast::RandomState;
+use postgres::{Client, Config, NoTls, Socket, Transaction, tls::MakeTlsConnect};
+
+use super::{
+    Bounds, Entry, Forgotten, Held, Label, Outcome, Prediction, Store, StoreError,
+    slot::Slot,
+    sql::{
+        COUNT_LABELS, COUNT_PREDICTIONS, COUNT_STRANGERS, CREATE, Clock, LABELS_OF_OLD,
+        LABELS_OF_SURPLUS, LabelRow, OLD, OLD_STRANGERS, OnOperation, Operation, PAIRS,
+        PredictionRow, SURPLUS, SURPLUS_STRANGERS, Table, VERSION, check_version, micros, oldest,
+        surplus, unreadable,
+    },
+};
+
+/// Two processes that write at once would each miss what the other brings. So batches come one after another.
+const TURN: &str = "SELECT pg_advisory_xact_lock(8107218354470131)";
+
+type Connect = Box<dyn Fn() -> Result<Client, postgres::Error> + Send>;
+type Slots<'a> = HashMap<&'a str, Slot, RandomState>;
+
+/// Remembers on a server of PostgreSQL's.
+///
+/// What [`write`](Store::write) has returned is committed: it outlives a crash of the process and of the server, as far as the server's own
+/// settings (`synchronous_commit`, `fsync`) have it. A connection that broke is made anew with the next call.
+///
+/// It blocks, and must not be called on a thread that runs async tasks: a [`Journal`](crate::journal::Journal) has a thread for it.
+pub struct PostgresStore {
+    connect: Connect,
+    client: Option<Client>,
+    place: Box<str>,
+    bounds: Bounds,
+    clock: Clock,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects to the server at `url` without TLS, such as `postgresql://user@localhost/quality`, and makes the tables `predictions` and
+    /// `labels` if they aren't there.
+    ///
+    /// A server that doesn't answer is given up after 10 seconds, unless the URL says otherwise.
+    ///
+    /// # Errors
+    /// Says why it can't be: no such server, no right to make tables, or tables of a later version.
+    pub fn connect(url: &str, bounds: Bounds) -> Result<Self, StoreError> {
+        Self::connect_with(url, NoTls, bounds)
+    }
+
+    /// As [`connect`](Self::connect), with TLS of the caller's making.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_with<T>(url: &str, tls: T, bounds: Bounds) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + 'static,
+        T::TlsConnect: Send,
+        T::Stream: Send,
+        <T::TlsConnect as postgres::tls::TlsConnect<Socket>>::Future: Send,
+    {
+        let mut config: Config = url.parse().map_err(|error: postgres::Error| {
+            StoreError::new("read the URL of", "PostgreSQL", false, error)
+        })?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(10));
+        }
+        let mut store = Self {
+            place: named(&config).into(),
+            connect: Box::new(move || config.connect(tls.clone())),
+            client: None,
+            bounds,
+            clock: Clock::default(),
+        };
+        store.client()?;
+        Ok(store)
+    }
+
+    /// Tells `told` of each operation and how long it took.
+    #[must_use]
+    pub fn on_operation(mut self, told: OnOperation) -> Self {
+        self.clock = Clock(Some(told));
+        self
+    }
+
+    fn client(&mut self) -> Result<&mut Client, StoreError> {
+        if self.client.as_ref().is_some_and(Client::is_closed) {
+            self.client = None;
+        }
+        match self.client {
+            Some(ref mut client) => Ok(client),
+            None => {
+                let failed = |error| failure("connect to", &self.place, &error);
+                let mut client = (self.connect)().map_err(failed)?;
+                let found = create(&mut client)
+                    .map_err(|error| failure("make the tables of", &self.place, &error))?;
+                check_version(&self.place, found)?;
+                Ok(self.client.insert(client))
+            }
+        }
+    }
+
+    fn transact<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Transaction<'_>, &Bounds, &Clock) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let (place, bounds, clock) = (self.place.clone(), self.bounds, self.clock.clone());
+        let client = self.client()?;
+        let done = (|| {
+            let mut transaction = client.transaction()?;
+            transaction.batch_execute(TURN)?;
+            let result = work(&mut transaction, &bounds, &clock)?;
+            transaction.commit()?;
+            Ok(result)
+        })();
+        done.map_err(|error| match error {
+            Failure::Server(error) => failure(doing, &place, &error),
+            Failure::Content(error) => unreadable(&place, error),
+        })
+    }
+}
+
+/// What goes wrong within a transaction.
+enum Failure {
+    Server(postgres::Error),
+    Content(serde_json::Error),
+}
+
+impl From<postgres::Error> for Failure {
+    fn from(error: postgres::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Content(error)
+    }
+}
+
+/// Makes what isn't there, and returns the version of what is.
+fn create(client: &mut Client) -> Result<i32, postgres::Error> {
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(TURN)?;
+    let there = "SELECT to_regclass('inferometer_quality_version') IS NOT NULL";
+    if !transaction.query_one(there, &[])?.get::<_, bool>(0) {
+        transaction
+            .batch_execute("CREATE TABLE inferometer_quality_version (version INTEGER NOT NULL)")?;
+        transaction.execute(
+            "INSERT INTO inferometer_quality_version VALUES ($1)",
+            &[&VERSION],
+        )?;
+        transaction.batch_execute(CREATE)?;
+    }
+    let found =
+        transaction.query_one("SELECT max(version) FROM inferometer_quality_version", &[])?;
+    transaction.commit()?;
+    Ok(found.get::<_, Option<i32>>(0).unwrap_or_default())
+}
+
+impl Store for PostgresStore {
+    fn write(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
+        self.transact("write to", |transaction, _, clock| {
+            let mut slots = known(transaction, clock, entries)?;
+            let (mut predictions, mut labels) = (Predictions::default(), Labels::default());
+            let mut outcomes = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let slot = slots.entry(entry.id()).or_default();
+                let (outcome, new) = slot.settle(entry);
+                match entry {
+                    _ if !new => {}
+                    Entry::Prediction(prediction) => predictions.push(prediction)?,
+                    Entry::Label(label) => labels.push(label, slot.early)?,
+                }
+                outcomes.push(outcome);
+            }
+            predictions.insert(transaction, clock)?;
+            labels.insert(transaction, clock)?;
+            Ok(outcomes)
+        })
+    }
+
+    fn forget(&mut self, now: SystemTime) -> Result<Forgotten, StoreError> {
+        self.transact("forget what is old in", |transaction, bounds, clock| {
+            let before = oldest(bounds, now);
+            let mut delete = |table, text: &str, number: i64| {
+                clock.time(Operation::Delete, table, || {
+                    transaction.execute(text, &[&number])
+                })
+            };
+            let labelled = delete(Table::Labels, LABELS_OF_OLD, before)?;
+            let old = delete(Table::Predictions, OLD, before)?;
+            let strangers = delete(Table::Labels, OLD_STRANGERS, before)?;
+            let mut forgotten = Forgotten {
+                expired: old.saturating_sub(labelled),
+                evicted: 0,
+                strangers,
+            };
+            let mut count = |table, text: &str| {
+                let row = clock.time(Operation::Select, table, || {
+                    transaction.query_one(text, &[])
+                });
+                row.map(|row| surplus(bounds, row.get(0)))
+            };
+            let beyond = count(Table::Predictions, COUNT_PREDICTIONS)?;
+            let strange = count(Table::Labels, COUNT_STRANGERS)?;
+            let mut delete = |table, text: &str, number: i64| {
+                clock.time(Operation::Delete, table, || {
+                    transaction.execute(text, &[&number])
+                })
+            };
+            // Before predictions go, whose labels go along: else those would be counted among the strangers.
+            if strange > 0 {
+                forgotten.strangers += delete(Table::Labels, SURPLUS_STRANGERS, strange)?;
+            }
+            if beyond > 0 {
+                let labelled = delete(Table::Labels, LABELS_OF_SURPLUS, beyond)?;
+                let gone = delete(Table::Predictions, SURPLUS, beyond)?;
+                forgotten.evicted = gone.saturating_sub(labelled);
+            }
+            Ok(forgotten)
+        })
+    }
+
+    fn replay(
+        &mut self,
+        take: &mut dyn FnMut(Prediction, Option<Label>),
+    ) -> Result<(), StoreError> {
+        use postgres::fallible_iterator::FallibleIterator;
+        self.transact("read the predictions in", |transaction, _, clock| {
+            clock.time(Operation::Select, Table::Predictions, || {
+                let none: [&str; 0] = [];
+                let mut rows = transaction.query_raw(PAIRS, none)?;
+                while let Some(row) = rows.next()? {
+                    let label = row.get::<_, Option<String>>(6).map(|truth| LabelRow {
+                        id: row.get(0),
+                        truth,
+                        at_us: row.get(7),
+                        token: row.get(8),
+                    });
+                    take(
+                        prediction(&row).read()?,
+                        label.map(LabelRow::read).transpose()?,
+                    );
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn held(&mut self) -> Result<Held, StoreError> {
+        self.transact("count the rows of", |transaction, _, _| {
+            let mut count = |text: &str| {
+                let row = transaction.query_one(text, &[])?;
+                Ok::<_, Failure>(row.get::<_, i64>(0).cast_unsigned())
+            };
+            Ok(Held {
+                predictions: count(COUNT_PREDICTIONS)?,
+                labels: count(COUNT_LABELS)?,
+            })
+        })
+    }
+}
+
+/// What the server knows of the names in `entries`.
+fn known<'a>(
+    transaction: &mut Transaction<'_>,
+    clock: &Clock,
+    entries: &'a [Entry],
+) -> Result<Slots<'a>, Failure> {
+    let mut slots = Slots::default();
+    for entry in entries {
+        slots.entry(entry.id()).or_default();
+    }
+    let ids: Vec<&str> = entries.iter().map(|entry| &**entry.id()).collect();
+    let select = "SELECT id, model_version, dataset, output, at_us, token FROM predictions WHERE id = ANY($1)";
+    let rows = clock.time(Operation::Select, Table::Predictions, || {
+        transaction.query(select, &[&ids])
+    })?;
+    for row in rows {
+        let found = prediction(&row).read()?;
+        if let Some(slot) = slots.get_mut(&*found.id) {
+            slot.prediction = Some(found);
+        }
+    }
+    let select = "SELECT id, truth, at_us, token, early FROM labels WHERE id = ANY($1)";
+    let rows = clock.time(Operation::Select, Table::Labels, || {
+        transaction.query(select, &[&ids])
+    })?;
+    for row in rows {
+        let found = LabelRow {
+            id: row.get(0),
+            truth: row.get(1),
+            at_us: row.get(2),
+            token: row.get(3),
+        };
+        let found = found.read()?;
+        if let Some(slot) = slots.get_mut(&*found.id) {
+            slot.label = Some(found);
+            slot.early = row.get(4);
+        }
+    }
+    Ok(slots)
+}
+
+fn prediction(row: &postgres::Row) -> PredictionRow {
+    PredictionRow {
+        id: row.get(0),
+        model_version: row.get(1),
+        dataset: row.get(2),
+        output: row.get(3),
+        at_us: row.get(4),
+        token: row.get(5),
+    }
+}
+
+/// New rows, by column, so that one statement brings them all.
+#[derive(Default)]
+struct Predictions {
+    ids: Vec<Arc<str>>,
+    versions: Vec<Arc<str>>,
+    datasets: Vec<Arc<str>>,
+    outputs: Vec<String>,
+    times: Vec<i64>,
+    tokens: Vec<i64>,
+}
+
+impl Predictions {
+    fn push(&mut self, prediction: &Prediction) -> serde_json::Result<()> {
+        self.outputs
+            .push(serde_json::to_string(&prediction.output)?);
+        self.ids.push(Arc::clone(&prediction.id));
+        self.versions.push(Arc::clone(&prediction.model_version));
+        self.datasets.push(Arc::clone(&prediction.dataset));
+        self.times.push(micros(prediction.at));
+        self.tokens.push(prediction.token.cast_signed());
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        transaction: &mut Transaction<'_>,
+        clock: &Clock,
+    ) -> Result<(), postgres::Error> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        let insert = "INSERT INTO predictions SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])";
+        let (ids, versions, datasets) = (
+            texts(&self.ids),
+            texts(&self.versions),
+            texts(&self.datasets),
+        );
+        let work = || {
+            transaction.execute(
+                insert,
+                &[
+                    &ids,
+                    &versions,
+                    &datasets,
+                    &self.outputs,
+                    &self.times,
+                    &self.tokens,
+                ],
+            )
+        };
+        clock
+            .time(Operation::Insert, Table::Predictions, work)
+            .map(drop)
+    }
+}
+
+#[derive(Default)]
+struct Labels {
+    ids: Vec<Arc<str>>,
+    truths: Vec<String>,
+    times: Vec<i64>,
+    tokens: Vec<i64>,
+    early: Vec<bool>,
+}
+
+impl Labels {
+    fn push(&mut self, label: &Label, early: bool) -> serde_json::Result<()> {
+        self.truths.push(serde_json::to_string(&label.truth)?);
+        self.ids.push(Arc::clone(&label.id));
+        self.times.push(micros(label.at));
+        self.tokens.push(label.token.cast_signed());
+        self.early.push(early);
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        transaction: &mut Transaction<'_>,
+        clock: &Clock,
+    ) -> Result<(), postgres::Error> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        let insert = "INSERT INTO labels SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bool[])";
+        let ids = texts(&self.ids);
+        let work = || {
+            transaction.execute(
+                insert,
+                &[&ids, &self.truths, &self.times, &self.tokens, &self.early],
+            )
+        };
+        clock.time(Operation::Insert, Table::Labels, work).map(drop)
+    }
+}
+
+fn texts(all: &[Arc<str>]) -> Vec<&str> {
+    all.iter().map(|text| &**text).collect()
+}
+
+/// Where the server is, without what is secret.
+fn named(config: &Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(postgres::config::Host::Tcp(host)) => host.clone(),
+        #[cfg(unix)]
+        Some(postgres::config::Host::Unix(path)) => path.display().to_string(),
+        None => "the default host".to_owned(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("PostgreSQL at {host}:{port}")
+}
+
+/// Without an answer of the server's own, it is away. With one, these are passing: it is starting or stopping (57), short of something
+/// (53), at odds with another transaction (40), or lost the connection (08).
+fn failure(doing: &'static str, place: &str, error: &postgres::Error) -> StoreError {
+    let passing = error.code().is_none_or(|code| {
+        ["08", "40", "53", "57"]
+            .iter()
+            .any(|class| code.code().starts_with(class))
+    });
+    let told = match error.as_db_error() {
+        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
+        None => chain(error),
+    };
+    StoreError::new(doing, place, passing, told)
+}
+
+/// An error with what it comes from, which its own text leaves out.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        told.push_str(": ");
+        told.push_str(&error.to_string());
+        source = error.source();
+    }
+    told
+}
