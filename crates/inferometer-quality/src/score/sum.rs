@@ -137,10 +137,10 @@ mod tests {
     fn moments_keep_a_small_spread_far_from_zero() {
         let mut moments = Moments::default();
         for index in 0..100_000_u32 {
-            moments.add(1e9 + f64::from(index % 2) * 1e-3);
+            moments.add(1e9 + f64::from(index % 2) / 1_024.0);
         }
         let deviation = moments.deviation().unwrap();
-        assert!((deviation - 0.5e-3).abs() < 1e-8, "{deviation}");
+        assert!((deviation - 0.5 / 1_024.0).abs() < 1e-9, "{deviation}");
     }
 
     #[test]

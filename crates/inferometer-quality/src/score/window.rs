@@ -231,10 +231,4 @@ impl Panes {
         }
         (whole, cohort)
     }
-
-    /// How many panes there are; for tests.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> (usize, usize) {
-        (self.panes.len(), self.cohorts.len())
-    }
 }

@@ -1,0 +1,7 @@
+//! The crate from outside.
+
+mod agreement;
+mod alarms;
+mod drift;
+mod properties;
+mod scores;
