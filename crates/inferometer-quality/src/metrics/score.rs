@@ -110,7 +110,7 @@ struct Set {
 /// let page = registry.encode_text();
 /// let labels = r#"{model_version="v1",dataset="production",span="window",measure="mae"}"#;
 /// assert!(page.contains(&format!("\ninferometer_quality_score{labels} 0.5\n")));
-/// assert!(page.contains(&format!("\ninferometer_quality_score_samples{labels} 1\n")));
+/// assert!(page.contains(&format!("\ninferometer_quality_score_samples{labels} 1.0\n")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::{Output, Tally, Task, Truth, sum::Moments};
 /// How far back a window of scores goes: at most so many labelled predictions, and none that was labelled longer ago than the period.
 ///
 /// A window is kept in panes, and the oldest goes as a whole. So, when full, it holds all of its pairs but those of at most one pane:
-/// of 10,000 samples in 10 panes, the last 9,000 to 10,000; of an hour, the last 54 to 60 minutes. Panes of time begin at multiples of
+/// of 10,000 samples in 10 panes, the last 9,001 to 10,000; of an hour, the last 54 to 60 minutes. Panes of time begin at multiples of
 /// their length since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -135,6 +135,8 @@ pub(super) struct Cohort {
 pub(super) struct Panes {
     window: Window,
     panes: VecDeque<Pane>,
+    /// Of all panes.
+    samples: u64,
     cohorts: BTreeMap<u64, Cohort>,
 }
 
@@ -143,6 +145,7 @@ impl Panes {
         Self {
             window,
             panes: VecDeque::new(),
+            samples: 0,
             cohorts: BTreeMap::new(),
         }
     }
@@ -169,34 +172,29 @@ impl Panes {
         }
         let index = self.window.index(at);
         let full = self.window.samples / u64::from(self.window.panes);
-        let open = self
-            .panes
-            .back()
-            .is_some_and(|pane| pane.index >= index && pane.tally.samples() < full);
-        if !open {
+        let open = |pane: &Pane| pane.index >= index && pane.tally.samples() < full;
+        if !self.panes.back().is_some_and(open) {
             // A clock that went back doesn't make a pane of the past.
-            let index = self
-                .panes
-                .back()
-                .map_or(index, |pane| pane.index.max(index));
-            self.panes.push_back(Pane::new(task, index));
-            self.trim(index, full);
+            let last = self.panes.back().map_or(index, |pane| pane.index);
+            self.panes.push_back(Pane::new(task, index.max(last)));
         }
         if let Some(pane) = self.panes.back_mut()
             && pane.tally.add(output, truth).is_ok()
         {
             pane.lag.add(lag);
+            self.samples += 1;
+            let last = pane.index;
+            self.trim(last);
         }
     }
 
-    /// Drops what is too old, and what would leave no room for a full last pane.
-    fn trim(&mut self, last: u64, full: u64) {
+    /// Drops what is too old, or too much.
+    fn trim(&mut self, last: u64) {
         let first = self.window.first(last);
-        let mut samples: u64 = self.panes.iter().map(|pane| pane.tally.samples()).sum();
         while let Some(pane) = self.panes.front()
-            && (pane.index < first || samples > self.window.samples - full)
+            && (pane.index < first || self.samples > self.window.samples)
         {
-            samples -= pane.tally.samples();
+            self.samples -= pane.tally.samples();
             self.panes.pop_front();
         }
     }

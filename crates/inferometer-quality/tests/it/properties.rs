@@ -190,8 +190,8 @@ proptest! {
             // It lacks at most a pane of either kind.
             let pane = 200 / u64::from(panes) + 1;
             let sure = times.iter().filter(|time| *time + 200 - pane > now).count() as u64;
-            let full = samples / u64::from(panes);
-            prop_assert!(held >= sure.min(samples.max(panes.into()) - full) / 2, "{held} of {sure}");
+            let full = window.samples() / u64::from(panes);
+            prop_assert!(held >= sure.min(window.samples() - full), "{held} of {sure}");
         }
     }
 
