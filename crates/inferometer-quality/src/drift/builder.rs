@@ -423,7 +423,7 @@ fn calibrated<'a, T>(
             scored.add(&sides(chunk, others));
         }
     }
-    Some(scored.thresholds())
+    Some(scored.thresholds(chunk as u64, others as u64))
 }
 
 fn sorted(rows: &[f64]) -> Vec<f64> {

@@ -58,6 +58,11 @@ impl Method {
         }
     }
 
+    /// Whether a score grows with the square of a small change.
+    pub(super) fn is_squared(self) -> bool {
+        matches!(self, Self::Psi | Self::ChiSquared)
+    }
+
     /// No calibrated threshold is below this: a change so small is no news, however surely it is seen. For χ² it is the statistic that one
     /// in a thousand windows exceeds where there are two categories.
     pub(super) fn least(self) -> f64 {

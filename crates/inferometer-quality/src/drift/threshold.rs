@@ -6,7 +6,7 @@ use super::{
     Method,
     compare::{Sides, scores},
 };
-use crate::score::Moments;
+use crate::score::{Moments, float};
 
 /// A threshold for each method: what chunks of the training data hardly ever reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,10 @@ impl Thresholds {
 /// A threshold is mean + 3σ of the scores of chunks, each compared with what remains of the data without it. Both are taken of the
 /// scores' cube roots, and the sum is cubed again. Scores can't be below 0 and lean to the right: in their own scale mean + 3σ is exceeded
 /// by more than one window in a hundred where nothing has changed, and in this one (Wilson and Hilferty's, which makes χ² nearly normal)
-/// by about one in a thousand.
+/// by a few in a thousand.
+///
+/// That is the mean over all references there could have been. This one is a sample too, and may be off in some direction by 2/√others where a
+/// chunk is by 1/√chunk: then every window seems to have moved. So a threshold of three such steps is widened by two of those.
 #[derive(Debug, Default)]
 pub(super) struct Chunks([Moments; Method::ALL.len()]);
 
@@ -86,13 +89,20 @@ impl Chunks {
         }
     }
 
-    pub(super) fn thresholds(&self) -> Thresholds {
+    /// The thresholds for chunks of so many rows, each compared with so many others.
+    pub(super) fn thresholds(&self, chunk: u64, others: u64) -> Thresholds {
+        let wider = 1.0 + 2.0 / 3.0 * (float(chunk) / float(others)).sqrt();
         let mut thresholds = Thresholds::default();
         for method in Method::ALL {
             let roots = &self.0[method as usize];
             if let (Some(mean), Some(deviation)) = (roots.mean(), roots.deviation()) {
-                let threshold = (mean + 3.0 * deviation).powi(3).max(method.least());
-                *thresholds.place(method) = Some(threshold);
+                let threshold = (mean + 3.0 * deviation).powi(3);
+                let wider = if method.is_squared() {
+                    wider * wider
+                } else {
+                    wider
+                };
+                *thresholds.place(method) = Some((threshold * wider).max(method.least()));
             }
         }
         thresholds

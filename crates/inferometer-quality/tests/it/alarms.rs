@@ -97,17 +97,14 @@ fn alarms(monitor: &DriftMonitor, windows: u32, shift: f64) -> Vec<(String, Meth
 
 #[test]
 fn at_most_one_window_in_a_hundred_is_a_false_alarm() {
-    // Two references, because one may be lucky.
-    for seed in [1, 2] {
-        let found = alarms(&monitor(seed), 1_000, 0.0);
-        assert_eq!(found.len(), 4 * 5 + 3 * 4);
-        for (feature, method, count) in found {
-            println!("{feature}: {method:?} {count}");
-            assert!(
-                count <= 10,
-                "{feature}: {method:?} called {count} of 1000 windows drifted"
-            );
-        }
+    // Of 30 references this one is off by the most, for its first feature.
+    let found = alarms(&monitor(6), 1_000, 0.0);
+    assert_eq!(found.len(), 4 * 5 + 3 * 4);
+    for (feature, method, count) in found {
+        assert!(
+            count <= 10,
+            "{feature}: {method:?} called {count} of 1000 windows drifted"
+        );
     }
 }
 

@@ -131,7 +131,8 @@ impl Server {
                     "-c",
                     "unix_socket_directories=",
                 ])
-                .args(["-p", &self.port.to_string()])
+                // What a process has handed to the system outlives the process.
+                .args(["-c", "fsync=off", "-p", &self.port.to_string()])
                 .stdout(Stdio::null())
                 .stderr(log)
                 .spawn()
@@ -171,12 +172,13 @@ impl Server {
         )
     }
 
-    fn database(&self, name: &str) -> String {
+    /// Where nothing is yet.
+    fn schema(&self, name: &str) -> String {
         let mut client = Client::connect(&self.url("postgres"), NoTls).unwrap();
         client
-            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .batch_execute(&format!("CREATE SCHEMA {name}"))
             .unwrap();
-        self.url(name)
+        format!("{}&options=-csearch_path%3D{name}", self.url("postgres"))
     }
 }
 
@@ -203,12 +205,12 @@ fn a_server_does_what_every_store_does_and_two_processes_can_share_it() {
     let mut count = 0;
     contract(|| {
         count += 1;
-        let url = server.database(&format!("d{count}"));
+        let url = server.schema(&format!("d{count}"));
         Box::new(PostgresStore::connect(&url, BOUNDS).unwrap())
     });
 
     // What two bring at once meets, once.
-    let url = server.database("shared");
+    let url = server.schema("shared");
     let entries = |first: bool| {
         let url = url.clone();
         move || {
@@ -244,7 +246,7 @@ fn a_server_does_what_every_store_does_and_two_processes_can_share_it() {
 #[test]
 fn a_server_that_dies_and_comes_back_loses_no_acknowledged_label_and_counts_none_twice() {
     let mut server = Server::start();
-    let url = server.database("quality");
+    let url = server.schema("quality");
     let store = PostgresStore::connect(&url, Bounds::default()).unwrap();
     let board = Arc::new(Scoreboard::new(Task::Regression, BoardOptions::default()));
     let options = JournalOptions {
