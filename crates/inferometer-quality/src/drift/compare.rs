@@ -92,15 +92,14 @@ pub(super) fn scores(sides: &Sides<'_>) -> Vec<Raw> {
             window,
             scale,
         } => {
-            if let Some(test) = distance::kolmogorov_smirnov(&reference.sorted, &window.sorted) {
+            if let Some(apart) = distance::apart(&reference.sorted, &window.sorted) {
                 found.push(Raw {
                     method: Method::KolmogorovSmirnov,
-                    value: test.statistic,
-                    p_value: Some(test.p_value),
+                    value: apart.test.statistic,
+                    p_value: Some(apart.test.p_value),
                 });
+                found.push(raw(Method::Wasserstein, apart.area / scale));
             }
-            let area = distance::wasserstein(&reference.sorted, &window.sorted);
-            found.extend(area.map(|area| raw(Method::Wasserstein, area / scale)));
             (reference.shares(), window.shares())
         }
         Sides::Categorical { reference, window } => {

@@ -57,33 +57,14 @@ pub fn jensen_shannon(expected: &[f64], actual: &[f64]) -> f64 {
 /// The probability is the one in the limit of large samples (`scipy.stats.kstwobign`); of fewer than about 20 it is rough.
 /// `None` without a value in one of them. Samples that aren't sorted give a number without meaning.
 pub fn kolmogorov_smirnov(reference: &[f64], window: &[f64]) -> Option<Test> {
-    if reference.is_empty() || window.is_empty() {
-        return None;
-    }
-    let mut statistic = 0.0_f64;
-    walk(reference, window, |below, _| {
-        statistic = statistic.max(below.abs());
-    });
-    let (reference, window) = (float(reference.len() as u64), float(window.len() as u64));
-    let effective = reference * window / (reference + window);
-    Some(Test {
-        statistic,
-        p_value: kolmogorov(effective.sqrt() * statistic),
-    })
+    Some(apart(reference, window)?.test)
 }
 
 /// Wasserstein distance of two sorted samples: the area between their distribution functions, in the unit of their values.
 ///
 /// `None` without a value in one of them. Samples that aren't sorted give a number without meaning.
 pub fn wasserstein(reference: &[f64], window: &[f64]) -> Option<f64> {
-    if reference.is_empty() || window.is_empty() {
-        return None;
-    }
-    let mut area = Sum::default();
-    walk(reference, window, |apart, width| {
-        area.add(apart.abs() * width);
-    });
-    Some(area.value())
+    Some(apart(reference, window)?.area)
 }
 
 /// χ² test of two samples of categories: whether both come from one distribution, whatever it is.
@@ -118,34 +99,59 @@ pub fn chi_squared(reference: &[u64], window: &[u64]) -> Option<Test> {
     })
 }
 
-/// Walks over the values of both samples in order. `step` gets by how much the window's distribution function is above the
-/// reference's from a value on, and how far it is to the next value.
-fn walk(reference: &[f64], window: &[f64], mut step: impl FnMut(f64, f64)) {
-    let shares = (float(reference.len() as u64), float(window.len() as u64));
-    let (mut first, mut second) = (0, 0);
-    loop {
-        let here = match (reference.get(first), window.get(second)) {
-            (Some(&one), Some(&other)) => one.min(other),
-            (Some(&one), None) | (None, Some(&one)) => one,
-            (None, None) => return,
-        };
-        while reference.get(first).is_some_and(|value| *value <= here) {
-            first += 1;
+/// How far apart two distribution functions are.
+pub(super) struct Apart {
+    pub(super) test: Test,
+    pub(super) area: f64,
+}
+
+/// Both distances of two sorted samples in one walk. Between two values of the window its function is level, and the reference's rises:
+/// so they are farthest apart at one of the ends.
+pub(super) fn apart(reference: &[f64], window: &[f64]) -> Option<Apart> {
+    let mut last = reference.first()?.min(*window.first()?);
+    let (all, all_window) = (float(reference.len() as u64), float(window.len() as u64));
+    let step = 1.0 / all;
+    let (mut below, mut seen) = (0_usize, 0_usize);
+    let (mut farthest, mut area) = (0.0_f64, Sum::default());
+    while let Some(&here) = window.get(seen) {
+        let level = float(seen as u64) / all_window;
+        let rest = &reference[below..];
+        let run = rest
+            .iter()
+            .position(|value| *value >= here)
+            .unwrap_or(rest.len());
+        let mut strip = 0.0;
+        for (passed, value) in (below..).zip(&rest[..run]) {
+            strip += (float(passed as u64) * step - level).abs() * (value - last);
+            last = *value;
         }
-        while window.get(second).is_some_and(|value| *value <= here) {
-            second += 1;
+        below += run;
+        let share = float(below as u64) / all;
+        area.add(strip + (share - level).abs() * (here - last));
+        last = here;
+        farthest = farthest.max((share - level).abs());
+        seen += 1;
+        while window.get(seen).is_some_and(|value| *value <= here) {
+            seen += 1;
         }
-        let next = match (reference.get(first), window.get(second)) {
-            (Some(&one), Some(&other)) => one.min(other),
-            (Some(&one), None) | (None, Some(&one)) => one,
-            (None, None) => here,
-        };
-        let apart = float(second as u64) / shares.1 - float(first as u64) / shares.0;
-        step(apart, next - here);
-        if next.is_nan() || here.is_nan() {
-            return;
+        while reference.get(below).is_some_and(|value| *value <= here) {
+            below += 1;
         }
+        let (share, level) = (float(below as u64) / all, float(seen as u64) / all_window);
+        farthest = farthest.max((share - level).abs());
     }
+    for (passed, value) in (below..).zip(&reference[below..]) {
+        area.add((1.0 - float(passed as u64) / all) * (value - last));
+        last = *value;
+    }
+    let effective = all * all_window / (all + all_window);
+    Some(Apart {
+        test: Test {
+            statistic: farthest,
+            p_value: kolmogorov(effective.sqrt() * farthest),
+        },
+        area: area.value(),
+    })
 }
 
 /// Probability that the limit of Kolmogorov's statistic is above `x`: two series of one function, each where it converges fast.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -33,18 +34,21 @@ impl Reply {
         Self(None)
     }
 
-    pub(super) fn answer(mut self, answer: Result<Outcome, Unwritten>) {
+    /// Who panics at the answer harms nobody else.
+    fn tell(&mut self, answer: Result<Outcome, Unwritten>) {
         if let Some(told) = self.0.take() {
-            told(answer);
+            let _ = catch_unwind(AssertUnwindSafe(|| told(answer)));
         }
+    }
+
+    pub(super) fn answer(mut self, answer: Result<Outcome, Unwritten>) {
+        self.tell(answer);
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(told) = self.0.take() {
-            told(Err(Unwritten::Stopped));
-        }
+        self.tell(Err(Unwritten::Stopped));
     }
 }
 

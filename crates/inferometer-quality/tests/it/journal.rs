@@ -260,6 +260,18 @@ fn a_store_that_panics_leaves_nobody_waiting() {
 }
 
 #[test]
+fn who_panics_at_an_answer_harms_nobody_else() {
+    let it = started(100, empty());
+    it.journal
+        .labelled(truth("a"), |_| panic!("at the answer"))
+        .unwrap();
+    assert_eq!(
+        answer(&send(&it.journal, "b").unwrap()),
+        Ok(Outcome::Waiting)
+    );
+}
+
+#[test]
 fn a_journal_started_again_has_the_scores_of_before() {
     let mut store = empty();
     store
