@@ -129,7 +129,7 @@ fn a_feature_that_is_all_missing_drifts_alone_by_the_methods_that_see_it() {
 #[test]
 fn predictions_drift_like_a_feature() {
     only_drifts(PREDICTION, |row, _| {
-        row[4] = Value::Number(number(row[4]) - 1.0)
+        row[4] = Value::Number(number(row[4]) - 1.0);
     });
 }
 

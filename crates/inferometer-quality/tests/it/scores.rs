@@ -1,6 +1,9 @@
 //! Scores as predictions and labels come in.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use inferometer_quality::{
     score::{
@@ -14,9 +17,9 @@ pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
 }
 
-pub(crate) fn prediction(id: impl ToString, number: f64, seconds: u64) -> Entry {
+pub(crate) fn prediction(id: impl fmt::Display, number: f64, seconds: u64) -> Entry {
     Prediction::new(
-        id.to_string(),
+        format!("{id}"),
         "v1",
         "production",
         Output::Number(number),
@@ -25,7 +28,7 @@ pub(crate) fn prediction(id: impl ToString, number: f64, seconds: u64) -> Entry 
     .into()
 }
 
-pub(crate) fn label(id: impl ToString, number: f64, seconds: u64) -> Entry {
+pub(crate) fn label(id: impl fmt::Display, number: f64, seconds: u64) -> Entry {
     Label::new(id.to_string(), Truth::Number(number), at(seconds)).into()
 }
 

@@ -78,7 +78,7 @@ fn joins(store: &mut dyn Store) {
     let mut replayed = Vec::new();
     store
         .replay(&mut |prediction, label| {
-            replayed.push((prediction.id.to_string(), label.map(|label| label.truth)))
+            replayed.push((prediction.id.to_string(), label.map(|label| label.truth)));
         })
         .unwrap();
     let joined = |id: &str, truth| (id.to_owned(), truth);
