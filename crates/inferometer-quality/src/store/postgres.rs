@@ -8,21 +8,25 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use postgres::{Client, Config, NoTls, Socket, Transaction, tls::MakeTlsConnect};
+use postgres::{Client, Config, NoTls, Socket, Statement, Transaction, tls::MakeTlsConnect};
 
 use super::{
     Bounds, Entry, Forgotten, Held, Label, Outcome, Prediction, Store, StoreError,
     slot::Slot,
     sql::{
-        COUNT_LABELS, COUNT_PREDICTIONS, COUNT_STRANGERS, CREATE, Clock, LABELS_OF_OLD,
-        LABELS_OF_SURPLUS, LabelRow, OLD, OLD_STRANGERS, OnOperation, Operation, PAIRS,
-        PredictionRow, SURPLUS, SURPLUS_STRANGERS, Table, VERSION, check_version, micros, oldest,
-        surplus, unreadable,
+        COUNT_LABELS, COUNT_PREDICTIONS, COUNT_STRANGERS, Clock, LABELS_OF_OLD, LABELS_OF_SURPLUS,
+        LabelRow, OLD, OLD_STRANGERS, OnOperation, Operation, PAIRS, PredictionRow, SURPLUS,
+        SURPLUS_STRANGERS, Table, VERSION, check_version, create, micros, oldest, surplus,
+        unreadable,
     },
 };
 
 /// Two processes that write at once would each miss what the other brings. So batches come one after another.
 const TURN: &str = "SELECT pg_advisory_xact_lock(8107218354470131)";
+
+/// For a batch, which is looked up by its keys: a server that hasn't noticed yet how the tables grow would read them whole.
+const TURN_BY_KEY: &str = "SET LOCAL enable_seqscan = off;
+    SELECT pg_advisory_xact_lock(8107218354470131)";
 
 type Connect = Box<dyn Fn() -> Result<Client, postgres::Error> + Send>;
 type Slots<'a> = HashMap<&'a str, Slot, RandomState>;
@@ -35,7 +39,9 @@ type Slots<'a> = HashMap<&'a str, Slot, RandomState>;
 /// It blocks, and must not be called on a thread that runs async tasks: a [`Journal`](crate::journal::Journal) has a thread for it.
 pub struct PostgresStore {
     connect: Connect,
-    client: Option<Client>,
+    connected: Option<Connected>,
+    /// There was a connection once.
+    proven: bool,
     place: Box<str>,
     bounds: Bounds,
     clock: Clock,
@@ -81,11 +87,12 @@ impl PostgresStore {
         let mut store = Self {
             place: named(&config).into(),
             connect: Box::new(move || config.connect(tls.clone())),
-            client: None,
+            connected: None,
+            proven: false,
             bounds,
             clock: Clock::default(),
         };
-        store.client()?;
+        store.connected()?;
         Ok(store)
     }
 
@@ -96,42 +103,99 @@ impl PostgresStore {
         self
     }
 
-    fn client(&mut self) -> Result<&mut Client, StoreError> {
-        if self.client.as_ref().is_some_and(Client::is_closed) {
-            self.client = None;
+    fn connected(&mut self) -> Result<&mut Connected, StoreError> {
+        let closed = |connected: &mut Connected| connected.client.is_closed();
+        let _ = self.connected.take_if(closed);
+        if self.connected.is_none() {
+            let opened = self.open().map_err(|error| StoreError {
+                // What once was a server of ours is one that will be again.
+                passing: error.passing || self.proven,
+                ..error
+            });
+            self.connected = Some(opened?);
+            self.proven = true;
         }
-        match self.client {
-            Some(ref mut client) => Ok(client),
-            None => {
-                let failed = |error| failure("connect to", &self.place, &error);
-                let mut client = (self.connect)().map_err(failed)?;
-                let found = create(&mut client)
-                    .map_err(|error| failure("make the tables of", &self.place, &error))?;
-                check_version(&self.place, found)?;
-                Ok(self.client.insert(client))
-            }
-        }
+        Ok(self.connected.as_mut().expect("it was put there above"))
+    }
+
+    fn open(&self) -> Result<Connected, StoreError> {
+        let failed = |error| failure("connect to", &self.place, &error);
+        let mut client = (self.connect)().map_err(failed)?;
+        let failed = |error| failure("make the tables of", &self.place, &error);
+        check_version(&self.place, prepare(&mut client).map_err(failed)?)?;
+        let statements = Statements::prepare(&mut client).map_err(failed)?;
+        Ok(Connected { client, statements })
     }
 
     fn transact<T>(
         &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&mut Transaction<'_>, &Bounds, &Clock) -> Result<T, Failure>,
+        (doing, turn): (&'static str, &str),
+        work: impl FnOnce(&mut Transaction<'_>, &Around<'_>) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         let (place, bounds, clock) = (self.place.clone(), self.bounds, self.clock.clone());
-        let client = self.client()?;
+        let Connected { client, statements } = self.connected()?;
+        let around = Around {
+            bounds: &bounds,
+            clock: &clock,
+            statements,
+        };
         let done = (|| {
             let mut transaction = client.transaction()?;
-            transaction.batch_execute(TURN)?;
-            let result = work(&mut transaction, &bounds, &clock)?;
+            transaction.batch_execute(turn)?;
+            let result = work(&mut transaction, &around)?;
             transaction.commit()?;
             Ok(result)
         })();
         done.map_err(|error| match error {
-            Failure::Server(error) => failure(doing, &place, &error),
+            Failure::Server(error) => StoreError {
+                passing: !at_fault(&error),
+                ..failure(doing, &place, &error)
+            },
             Failure::Content(error) => unreadable(&place, error),
         })
     }
+}
+
+/// A connection, and what it has prepared.
+struct Connected {
+    client: Client,
+    statements: Statements,
+}
+
+/// What is said for every batch.
+struct Statements {
+    select_predictions: Statement,
+    select_labels: Statement,
+    insert_predictions: Statement,
+    insert_labels: Statement,
+}
+
+impl Statements {
+    fn prepare(client: &mut Client) -> Result<Self, postgres::Error> {
+        Ok(Self {
+            select_predictions: client.prepare(
+                "SELECT id, model_version, dataset, output, at_us, token FROM predictions
+                WHERE id = ANY($1)",
+            )?,
+            select_labels: client
+                .prepare("SELECT id, truth, at_us, token, early FROM labels WHERE id = ANY($1)")?,
+            insert_predictions: client.prepare(
+                "INSERT INTO predictions SELECT * FROM unnest($1::text[], $2::text[],
+                $3::text[], $4::text[], $5::bigint[], $6::bigint[])",
+            )?,
+            insert_labels: client.prepare(
+                "INSERT INTO labels SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[],
+                $4::bigint[], $5::bool[])",
+            )?,
+        })
+    }
+}
+
+/// What a transaction needs of a store besides its connection.
+struct Around<'a> {
+    bounds: &'a Bounds,
+    clock: &'a Clock,
+    statements: &'a Statements,
 }
 
 /// What goes wrong within a transaction.
@@ -153,7 +217,7 @@ impl From<serde_json::Error> for Failure {
 }
 
 /// Makes what isn't there, and returns the version of what is.
-fn create(client: &mut Client) -> Result<i32, postgres::Error> {
+fn prepare(client: &mut Client) -> Result<i32, postgres::Error> {
     let mut transaction = client.transaction()?;
     transaction.batch_execute(TURN)?;
     let there = "SELECT to_regclass('inferometer_quality_version') IS NOT NULL";
@@ -164,7 +228,7 @@ fn create(client: &mut Client) -> Result<i32, postgres::Error> {
             "INSERT INTO inferometer_quality_version VALUES ($1)",
             &[&VERSION],
         )?;
-        transaction.batch_execute(CREATE)?;
+        transaction.batch_execute(&create(""))?;
     }
     let found =
         transaction.query_one("SELECT max(version) FROM inferometer_quality_version", &[])?;
@@ -174,8 +238,8 @@ fn create(client: &mut Client) -> Result<i32, postgres::Error> {
 
 impl Store for PostgresStore {
     fn write(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
-        self.transact("write to", |transaction, _, clock| {
-            let mut slots = known(transaction, clock, entries)?;
+        self.transact(("write to", TURN_BY_KEY), |transaction, around| {
+            let mut slots = known(transaction, around, entries)?;
             let (mut predictions, mut labels) = (Predictions::default(), Labels::default());
             let mut outcomes = Vec::with_capacity(entries.len());
             for entry in entries {
@@ -188,14 +252,15 @@ impl Store for PostgresStore {
                 }
                 outcomes.push(outcome);
             }
-            predictions.insert(transaction, clock)?;
-            labels.insert(transaction, clock)?;
+            predictions.insert(transaction, around)?;
+            labels.insert(transaction, around)?;
             Ok(outcomes)
         })
     }
 
     fn forget(&mut self, now: SystemTime) -> Result<Forgotten, StoreError> {
-        self.transact("forget what is old in", |transaction, bounds, clock| {
+        self.transact(("forget what is old in", TURN), |transaction, around| {
+            let (bounds, clock) = (around.bounds, around.clock);
             let before = oldest(bounds, now);
             let mut delete = |table, text: &str, number: i64| {
                 clock.time(Operation::Delete, table, || {
@@ -241,29 +306,31 @@ impl Store for PostgresStore {
         take: &mut dyn FnMut(Prediction, Option<Label>),
     ) -> Result<(), StoreError> {
         use postgres::fallible_iterator::FallibleIterator;
-        self.transact("read the predictions in", |transaction, _, clock| {
-            clock.time(Operation::Select, Table::Predictions, || {
-                let none: [&str; 0] = [];
-                let mut rows = transaction.query_raw(PAIRS, none)?;
-                while let Some(row) = rows.next()? {
-                    let label = row.get::<_, Option<String>>(6).map(|truth| LabelRow {
-                        id: row.get(0),
-                        truth,
-                        at_us: row.get(7),
-                        token: row.get(8),
-                    });
-                    take(
-                        prediction(&row).read()?,
-                        label.map(LabelRow::read).transpose()?,
-                    );
-                }
-                Ok(())
-            })
+        self.transact(("read the predictions in", TURN), |transaction, around| {
+            around
+                .clock
+                .time(Operation::Select, Table::Predictions, || {
+                    let none: [&str; 0] = [];
+                    let mut rows = transaction.query_raw(PAIRS, none)?;
+                    while let Some(row) = rows.next()? {
+                        let label = row.get::<_, Option<String>>(6).map(|truth| LabelRow {
+                            id: row.get(0),
+                            truth,
+                            at_us: row.get(7),
+                            token: row.get(8),
+                        });
+                        take(
+                            prediction(&row).read()?,
+                            label.map(LabelRow::read).transpose()?,
+                        );
+                    }
+                    Ok(())
+                })
         })
     }
 
     fn held(&mut self) -> Result<Held, StoreError> {
-        self.transact("count the rows of", |transaction, _, _| {
+        self.transact(("count the rows of", TURN), |transaction, _| {
             let mut count = |text: &str| {
                 let row = transaction.query_one(text, &[])?;
                 Ok::<_, Failure>(row.get::<_, i64>(0).cast_unsigned())
@@ -279,7 +346,7 @@ impl Store for PostgresStore {
 /// What the server knows of the names in `entries`.
 fn known<'a>(
     transaction: &mut Transaction<'_>,
-    clock: &Clock,
+    around: &Around<'_>,
     entries: &'a [Entry],
 ) -> Result<Slots<'a>, Failure> {
     let mut slots = Slots::default();
@@ -287,21 +354,19 @@ fn known<'a>(
         slots.entry(entry.id()).or_default();
     }
     let ids: Vec<&str> = entries.iter().map(|entry| &**entry.id()).collect();
-    let select = "SELECT id, model_version, dataset, output, at_us, token FROM predictions WHERE id = ANY($1)";
-    let rows = clock.time(Operation::Select, Table::Predictions, || {
-        transaction.query(select, &[&ids])
-    })?;
+    let mut select = |table, statement: &Statement| {
+        let work = || transaction.query(statement, &[&ids]);
+        around.clock.time(Operation::Select, table, work)
+    };
+    let rows = select(Table::Predictions, &around.statements.select_predictions)?;
+    let label_rows = select(Table::Labels, &around.statements.select_labels)?;
     for row in rows {
         let found = prediction(&row).read()?;
         if let Some(slot) = slots.get_mut(&*found.id) {
             slot.prediction = Some(found);
         }
     }
-    let select = "SELECT id, truth, at_us, token, early FROM labels WHERE id = ANY($1)";
-    let rows = clock.time(Operation::Select, Table::Labels, || {
-        transaction.query(select, &[&ids])
-    })?;
-    for row in rows {
+    for row in label_rows {
         let found = LabelRow {
             id: row.get(0),
             truth: row.get(1),
@@ -354,12 +419,11 @@ impl Predictions {
     fn insert(
         &self,
         transaction: &mut Transaction<'_>,
-        clock: &Clock,
+        around: &Around<'_>,
     ) -> Result<(), postgres::Error> {
         if self.ids.is_empty() {
             return Ok(());
         }
-        let insert = "INSERT INTO predictions SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])";
         let (ids, versions, datasets) = (
             texts(&self.ids),
             texts(&self.versions),
@@ -367,7 +431,7 @@ impl Predictions {
         );
         let work = || {
             transaction.execute(
-                insert,
+                &around.statements.insert_predictions,
                 &[
                     &ids,
                     &versions,
@@ -378,7 +442,8 @@ impl Predictions {
                 ],
             )
         };
-        clock
+        around
+            .clock
             .time(Operation::Insert, Table::Predictions, work)
             .map(drop)
     }
@@ -406,20 +471,22 @@ impl Labels {
     fn insert(
         &self,
         transaction: &mut Transaction<'_>,
-        clock: &Clock,
+        around: &Around<'_>,
     ) -> Result<(), postgres::Error> {
         if self.ids.is_empty() {
             return Ok(());
         }
-        let insert = "INSERT INTO labels SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bool[])";
         let ids = texts(&self.ids);
         let work = || {
             transaction.execute(
-                insert,
+                &around.statements.insert_labels,
                 &[&ids, &self.truths, &self.times, &self.tokens, &self.early],
             )
         };
-        clock.time(Operation::Insert, Table::Labels, work).map(drop)
+        around
+            .clock
+            .time(Operation::Insert, Table::Labels, work)
+            .map(drop)
     }
 }
 
@@ -452,6 +519,14 @@ fn failure(doing: &'static str, place: &str, error: &postgres::Error) -> StoreEr
         None => chain(error),
     };
     StoreError::new(doing, place, passing, told)
+}
+
+/// Whether it is what was to be written that the server can't take: a value (22), a rule about values (23), or a size (54).
+fn at_fault(error: &postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        let class = code.code();
+        ["22", "23", "54"].iter().any(|own| class.starts_with(own))
+    })
 }
 
 /// An error with what it comes from, which its own text leaves out.

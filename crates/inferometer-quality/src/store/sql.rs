@@ -35,25 +35,30 @@ pub type OnOperation = Arc<dyn Fn(Operation, Table, Duration) + Send + Sync>;
 /// The version of the tables, which an earlier program may not know how to read.
 pub(super) const VERSION: i32 = 1;
 
-pub(super) const CREATE: &str = "
+/// Makes the tables. `kept` says how, in words of the database's own.
+pub(super) fn create(kept: &str) -> String {
+    format!(
+        "
 CREATE TABLE IF NOT EXISTS predictions (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     model_version TEXT NOT NULL,
     dataset TEXT NOT NULL,
     output TEXT NOT NULL,
     at_us BIGINT NOT NULL,
     token BIGINT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at_us, id);
+) {kept};
+CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at_us);
 CREATE TABLE IF NOT EXISTS labels (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     truth TEXT NOT NULL,
     at_us BIGINT NOT NULL,
     token BIGINT NOT NULL,
     early BOOLEAN NOT NULL
-);
-CREATE INDEX IF NOT EXISTS labels_at ON labels (at_us, id);
-";
+) {kept};
+CREATE INDEX IF NOT EXISTS labels_at ON labels (at_us);
+"
+    )
+}
 
 pub(super) const LABELS_OF_OLD: &str =
     "DELETE FROM labels WHERE id IN (SELECT id FROM predictions WHERE at_us < $1)";

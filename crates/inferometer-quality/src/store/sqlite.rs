@@ -14,10 +14,10 @@ use super::{
     Bounds, Entry, Forgotten, Held, Label, Outcome, Prediction, Store, StoreError,
     slot::Slot,
     sql::{
-        COUNT_LABELS, COUNT_PREDICTIONS, COUNT_STRANGERS, CREATE, Clock, LABELS_OF_OLD,
-        LABELS_OF_SURPLUS, LabelRow, OLD, OLD_STRANGERS, OnOperation, Operation, PAIRS,
-        PredictionRow, SURPLUS, SURPLUS_STRANGERS, Table, VERSION, check_version, micros, oldest,
-        surplus, unreadable,
+        COUNT_LABELS, COUNT_PREDICTIONS, COUNT_STRANGERS, Clock, LABELS_OF_OLD, LABELS_OF_SURPLUS,
+        LabelRow, OLD, OLD_STRANGERS, OnOperation, Operation, PAIRS, PredictionRow, SURPLUS,
+        SURPLUS_STRANGERS, Table, VERSION, check_version, create, micros, oldest, surplus,
+        unreadable,
     },
 };
 
@@ -55,7 +55,9 @@ impl SqliteStore {
             .query_row("PRAGMA user_version", [], version)
             .map_err(failed)?;
         if found == 0 {
-            connection.execute_batch(CREATE).map_err(failed)?;
+            connection
+                .execute_batch(&create("WITHOUT ROWID"))
+                .map_err(failed)?;
             connection
                 .pragma_update(None, "user_version", VERSION)
                 .map_err(failed)?;
@@ -94,7 +96,10 @@ impl SqliteStore {
                 transaction.commit()?;
                 Ok(result)
             });
-        done.map_err(|error| failure(doing, &self.place, error))
+        done.map_err(|error| {
+            let passing = !at_fault(&error);
+            StoreError::new(doing, &*self.place, passing, error)
+        })
     }
 }
 
@@ -194,55 +199,100 @@ impl Store for SqliteStore {
     }
 }
 
+/// Few rows are there before their time: so each is put in first, and looked up only where that fails.
 fn settle(
     transaction: &Transaction<'_>,
     clock: &Clock,
     entry: &Entry,
 ) -> rusqlite::Result<Outcome> {
-    let id = &**entry.id();
+    let rows = Rows { transaction, clock };
     let mut slot = Slot::default();
-    let select = || {
-        transaction.prepare_cached("SELECT id, model_version, dataset, output, at_us, token FROM predictions WHERE id = $1")?
-        .query_row([id], prediction).optional()
-    };
-    let row = clock.time(Operation::Select, Table::Predictions, select)?;
-    slot.prediction = row.map(|row| decoded(row.read())).transpose()?;
-    let select = || {
-        transaction
-            .prepare_cached("SELECT id, truth, at_us, token, early FROM labels WHERE id = $1")?
-            .query_row([id], |row| Ok((label(row, 1)?, row.get(4)?)))
-            .optional()
-    };
-    if let Some((row, early)) = clock.time(Operation::Select, Table::Labels, select)? {
-        slot.label = Some(decoded(row.read())?);
-        slot.early = early;
-    }
-    let (outcome, new) = slot.settle(entry);
     match entry {
-        _ if !new => {}
         Entry::Prediction(prediction) => {
-            let output = encoded(serde_json::to_string(&prediction.output))?;
-            let (version, dataset) = (&*prediction.model_version, &*prediction.dataset);
-            let (at, token) = (micros(prediction.at), prediction.token.cast_signed());
-            let insert = || {
-                transaction
-                    .prepare_cached("INSERT INTO predictions VALUES ($1, $2, $3, $4, $5, $6)")?
-                    .execute(params![id, version, dataset, output, at, token])
-            };
-            clock.time(Operation::Insert, Table::Predictions, insert)?;
+            if !rows.insert_prediction(prediction)? {
+                slot.prediction = rows.prediction(&prediction.id)?;
+            }
+            (slot.label, slot.early) = rows.label(&prediction.id)?;
         }
         Entry::Label(label) => {
-            let truth = encoded(serde_json::to_string(&label.truth))?;
-            let (at, token) = (micros(label.at), label.token.cast_signed());
-            let insert = || {
-                transaction
-                    .prepare_cached("INSERT INTO labels VALUES ($1, $2, $3, $4, $5)")?
-                    .execute(params![id, truth, at, token, slot.early])
-            };
-            clock.time(Operation::Insert, Table::Labels, insert)?;
+            slot.prediction = rows.prediction(&label.id)?;
+            if !rows.insert_label(label, slot.prediction.is_none())? {
+                (slot.label, slot.early) = rows.label(&label.id)?;
+            }
         }
     }
-    Ok(outcome)
+    Ok(slot.settle(entry).0)
+}
+
+struct Rows<'a> {
+    transaction: &'a Transaction<'a>,
+    clock: &'a Clock,
+}
+
+impl Rows<'_> {
+    fn prediction(&self, id: &str) -> rusqlite::Result<Option<Prediction>> {
+        let select = "SELECT id, model_version, dataset, output, at_us, token FROM predictions WHERE id = $1";
+        let work = || {
+            let mut statement = self.transaction.prepare_cached(select)?;
+            statement.query_row([id], prediction).optional()
+        };
+        let row = self
+            .clock
+            .time(Operation::Select, Table::Predictions, work)?;
+        row.map(|row| decoded(row.read())).transpose()
+    }
+
+    /// A label, and whether it was early.
+    fn label(&self, id: &str) -> rusqlite::Result<(Option<Label>, bool)> {
+        let select = "SELECT id, truth, at_us, token, early FROM labels WHERE id = $1";
+        let work = || {
+            let mut statement = self.transaction.prepare_cached(select)?;
+            let row = |row: &rusqlite::Row<'_>| Ok((label(row, 1)?, row.get(4)?));
+            statement.query_row([id], row).optional()
+        };
+        match self.clock.time(Operation::Select, Table::Labels, work)? {
+            Some((row, early)) => Ok((Some(decoded(row.read())?), early)),
+            None => Ok((None, false)),
+        }
+    }
+
+    /// Whether there was none of this name.
+    fn insert_prediction(&self, prediction: &Prediction) -> rusqlite::Result<bool> {
+        let insert =
+            "INSERT INTO predictions VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        let output = encoded(serde_json::to_string(&prediction.output))?;
+        let row = params![
+            &*prediction.id,
+            &*prediction.model_version,
+            &*prediction.dataset,
+            output,
+            micros(prediction.at),
+            prediction.token.cast_signed(),
+        ];
+        self.insert(Table::Predictions, insert, row)
+    }
+
+    /// Whether there was none of this name.
+    fn insert_label(&self, label: &Label, early: bool) -> rusqlite::Result<bool> {
+        let insert = "INSERT INTO labels VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let truth = encoded(serde_json::to_string(&label.truth))?;
+        let (at, token) = (micros(label.at), label.token.cast_signed());
+        self.insert(
+            Table::Labels,
+            insert,
+            params![&*label.id, truth, at, token, early],
+        )
+    }
+
+    fn insert(
+        &self,
+        table: Table,
+        insert: &str,
+        row: &[&dyn rusqlite::ToSql],
+    ) -> rusqlite::Result<bool> {
+        let work = || self.transaction.prepare_cached(insert)?.execute(row);
+        Ok(self.clock.time(Operation::Insert, table, work)? > 0)
+    }
 }
 
 fn prediction(row: &rusqlite::Row<'_>) -> rusqlite::Result<PredictionRow> {
@@ -282,6 +332,7 @@ fn encoded(text: serde_json::Result<String>) -> rusqlite::Result<String> {
     text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
+/// While a file is being opened, these can pass by themselves. Another error means that it isn't one of ours.
 fn failure(doing: &'static str, place: &str, error: rusqlite::Error) -> StoreError {
     let passing = matches!(
         error.sqlite_error_code(),
@@ -290,9 +341,20 @@ fn failure(doing: &'static str, place: &str, error: rusqlite::Error) -> StoreErr
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::DiskFull
                 | ErrorCode::SystemIoFailure
-                | ErrorCode::CannotOpen
                 | ErrorCode::OutOfMemory
         )
     );
     StoreError::new(doing, place, passing, error)
+}
+
+/// Once it is open, only these are about what was to be written. Another error is about the file, and can pass: also one that somebody
+/// has to mend, because until then nothing may be given up.
+fn at_fault(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(
+            code,
+            ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch
+        ),
+        None => true,
+    }
 }
