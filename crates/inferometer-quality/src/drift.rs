@@ -34,6 +34,7 @@ mod builder;
 mod compare;
 pub mod distance;
 mod file;
+mod freeze;
 mod method;
 mod monitor;
 mod reference;

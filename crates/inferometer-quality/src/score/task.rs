@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a model predicts: a number, or one of several classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,28 +23,41 @@ pub struct Classes {
 
 /// What a model said.
 ///
-/// A class is its place among the names of [`Classes`].
+/// A class is its place among the names of [`Classes`]. As JSON, what is not finite is `null`, and comes back as NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
     /// A number.
+    #[serde(deserialize_with = "number_or_nan")]
     Number(f64),
     /// A class, and nothing of how sure the model is: there is no log loss of it.
     Class(u32),
     /// Of two classes, the probability of the positive one.
+    #[serde(deserialize_with = "number_or_nan")]
     Probability(f64),
     /// The probability of every class, in the order of the names; the likeliest is what was predicted, and of equals the first.
+    #[serde(deserialize_with = "numbers_or_nan")]
     Probabilities(Box<[f64]>),
 }
 
-/// What turned out to be true.
+/// What turned out to be true. As JSON, as [`Output`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Truth {
     /// A number.
+    #[serde(deserialize_with = "number_or_nan")]
     Number(f64),
     /// A class, as its place among the names.
     Class(u32),
+}
+
+fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+fn numbers_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[f64]>, D::Error> {
+    let numbers = Vec::<Option<f64>>::deserialize(from)?.into_iter();
+    Ok(numbers.map(|number| number.unwrap_or(f64::NAN)).collect())
 }
 
 /// Why something can't be scored: a prediction or a label that doesn't fit the task.

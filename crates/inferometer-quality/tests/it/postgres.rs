@@ -235,6 +235,16 @@ fn a_server_does_what_every_store_does_and_two_processes_can_share_it() {
     let (one, other) = (thread::spawn(entries(true)), thread::spawn(entries(false)));
     assert_eq!(one.join().unwrap() + other.join().unwrap(), 200);
 
+    // What the server can't take is refused for good, and the connection stays.
+    let mut store = PostgresStore::connect(&url, Bounds::default()).unwrap();
+    let refused = store
+        .write(&[crate::scores::prediction("a\0b", 1.0, 0)])
+        .unwrap_err();
+    assert!(!refused.is_passing(), "{refused}");
+    store
+        .write(&[crate::scores::prediction("a", 1.0, 0)])
+        .unwrap();
+
     let nobody = PostgresStore::connect(&server.url("nowhere"), BOUNDS).unwrap_err();
     let told = nobody.to_string();
     assert!(

@@ -170,3 +170,24 @@ fn labels_until_it_is_killed() {
         let _ = journal.labelled(label, told);
     }
 }
+
+#[test]
+fn what_a_file_suffers_is_waited_out_and_nothing_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quality.db");
+    let mut store = SqliteStore::open(&path, BOUNDS).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch("ALTER TABLE labels RENAME TO mislaid")
+        .unwrap();
+    let entry = label("a", 1.0, 0);
+    let error = store.write(std::slice::from_ref(&entry)).unwrap_err();
+    assert!(
+        error.is_passing() && error.to_string().contains("no such table"),
+        "{error}"
+    );
+    other
+        .execute_batch("ALTER TABLE mislaid RENAME TO labels")
+        .unwrap();
+    store.write(&[entry]).unwrap();
+}

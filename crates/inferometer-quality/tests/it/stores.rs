@@ -190,6 +190,26 @@ fn keeps_odd_text(store: &mut dyn Store) {
     }
 }
 
+/// What can't be scored doesn't stop what can.
+fn keeps_what_is_no_number(store: &mut dyn Store) {
+    let odd = [
+        Output::Number(f64::NAN),
+        Output::Probability(f64::NAN),
+        Output::Probabilities([0.5, f64::NAN].into()),
+    ];
+    for (id, output) in odd.into_iter().enumerate() {
+        let made = Prediction::new(id.to_string(), "v1", "production", output, at(0));
+        let outcomes = store.write(&[made.into(), label(id, f64::NAN, 1)]).unwrap();
+        let joined = format!("{:?}", pair(&outcomes[1]));
+        assert_eq!(joined.matches("NaN").count(), 2, "{joined}");
+    }
+    let mut count = 0;
+    store
+        .replay(&mut |_, label| count += u64::from(label.is_some()))
+        .unwrap();
+    assert_eq!(count, 3);
+}
+
 /// Scores of a store that was played back are those of one that has lived through it.
 fn plays_back(store: &mut dyn Store) {
     let live = Scoreboard::new(Task::Regression, BoardOptions::default());
@@ -223,6 +243,7 @@ pub(crate) fn contract(mut empty: impl FnMut() -> Box<dyn Store>) {
         joins_within_a_batch,
         forgets,
         keeps_odd_text,
+        keeps_what_is_no_number,
         plays_back,
     ] {
         check(&mut *empty());
