@@ -24,7 +24,7 @@
 //! | a missing value | a bin of its own for PSI, Jensen–Shannon and χ²; left out by the others |
 //! | a feature whose values are all missing | has no score by the methods that leave them out, and drifts by the others |
 //! | a category that the reference doesn't have, or has too rarely | one bin for all of them, counted as unseen |
-//! | a constant feature | its value is a bin, everything below and above another; any other value drifts once it is one row in a hundred or so |
+//! | a constant feature | its value is a bin, everything below and above another; any other value drifts once it is in a few rows of a thousand |
 //! | a feature of at most 20 values | each of them is a bin, and everything between them others |
 //! | a window of too few rows | scored, not judged: its alerts are `None` |
 //! | a period without a row | counted, without a report |

@@ -380,3 +380,28 @@ fn a_saved_reference_comes_back_the_same_and_every_change_is_found() {
 fn the_same_rows_make_the_same_reference() {
     assert_eq!(reference().to_json(), reference().to_json());
 }
+
+#[test]
+fn rows_of_several_threads_are_each_in_one_window() {
+    let options = WindowOptions {
+        rows: Some(100),
+        ..WindowOptions::default()
+    };
+    let mut builder = Reference::builder("v1").numeric("x");
+    builder.push(&[Value::Number(1.0)]).unwrap();
+    let monitor = DriftMonitor::new(builder.freeze(NOW).unwrap().into(), options, NOW);
+    let closed = |_| {
+        let windows = (0..1_010).filter_map(|_| monitor.observe(&[Value::Number(1.0)], NOW));
+        windows.map(|window| window.rows()).collect::<Vec<_>>()
+    };
+    let rows: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|thread| scope.spawn(move || closed(thread)))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(rows, [100; 40]);
+}

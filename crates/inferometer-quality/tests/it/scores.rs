@@ -315,3 +315,44 @@ fn a_store_played_back_makes_the_same_scores() {
         .unwrap();
     assert_eq!(again.scores(at(400)), live.scores(at(400)));
 }
+
+#[test]
+fn scores_of_several_threads_are_those_of_one() {
+    let pair = |index: u32| {
+        (
+            Output::Number(f64::from(index % 97)),
+            Truth::Number(f64::from(index % 89)),
+        )
+    };
+    let count = |from: u32, upto: u32, tally: &mut Tally| {
+        for (output, truth) in (from..upto).map(pair) {
+            tally.add(&output, truth).unwrap();
+        }
+    };
+    let mut whole = Tally::new(&Task::Regression);
+    count(0, 4_000, &mut whole);
+    let mut merged = Tally::new(&Task::Regression);
+    std::thread::scope(|scope| {
+        let part = |thread: u32| {
+            let mut part = Tally::new(&Task::Regression);
+            count(1_000 * thread, 1_000 * (thread + 1), &mut part);
+            part
+        };
+        let threads: Vec<_> = (0..4)
+            .map(|thread| scope.spawn(move || part(thread)))
+            .collect();
+        for thread in threads {
+            merged.merge(&thread.join().unwrap());
+        }
+    });
+    for measure in [Measure::Rmse, Measure::Mae, Measure::R2] {
+        let (one, other) = (
+            merged.score(measure).unwrap(),
+            whole.score(measure).unwrap(),
+        );
+        assert!(
+            (one.value - other.value).abs() < 1e-12 && one.samples == other.samples,
+            "{measure:?}"
+        );
+    }
+}
