@@ -16,7 +16,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use super::bm25::Index;
 use super::network::Network;
 use super::pairs::Pairs;
-use super::vocabulary::{Pair, Vocabulary, pair};
+use super::vocabulary::{Marks, Pair, Vocabulary};
 use crate::language_model::training::{schedule, tell};
 use crate::optimizer::Optimizer;
 
@@ -31,6 +31,8 @@ pub struct Plan {
     pub length: usize,
     /// The highest learning rate.
     pub rate: f64,
+    /// BM25's share of the teaching at first; it falls to nothing over two fifths of the steps.
+    pub teacher: f32,
     /// Decides the order and the candidates.
     pub seed: u64,
     /// Where the state is saved every hundred steps, and taken up from when it is there.
@@ -59,6 +61,7 @@ struct Question {
 pub struct Material {
     questions: Vec<Question>,
     passages: Vec<Vec<Vec<u32>>>,
+    marks: Marks,
 }
 
 impl std::fmt::Debug for Material {
@@ -79,6 +82,7 @@ impl Material {
         let mut material = Self {
             questions: Vec::new(),
             passages: Vec::new(),
+            marks: vocabulary.marks(),
         };
         let count = views.iter().map(|pairs| pairs.queries.len()).sum::<usize>();
         let bar = ProgressBar::new(count as u64).with_style(ProgressStyle::with_template(
@@ -146,7 +150,10 @@ impl Material {
         let all = std::iter::once(question.answer).chain(rivals);
         let (mut pairs, mut scores) = (Vec::new(), Vec::new());
         for (passage, score) in all {
-            pairs.push(pair(&question.query, &passages[passage], length)?);
+            pairs.push(
+                self.marks
+                    .pair(&question.query, &passages[passage], length)?,
+            );
             scores.push(score);
         }
         Ok((pairs, scores))
@@ -216,7 +223,10 @@ pub fn train(
         let scores = network
             .scores(&pairs)?
             .reshape((plan.queries, 1 + HARD + RANDOM))?;
-        let targets = Tensor::new(targets(&bm25, teacher(step, plan.steps)), &Device::Cpu)?;
+        let targets = Tensor::new(
+            targets(&bm25, teacher(plan.teacher, step, plan.steps)),
+            &Device::Cpu,
+        )?;
         let most = scores.max_keepdim(1)?.detach();
         let surprise = scores
             .broadcast_sub(&most)?
@@ -259,10 +269,10 @@ pub fn train(
     Ok(recent)
 }
 
-/// BM25's share of the teaching: 0.7 at first, nothing after two fifths of the steps.
+/// BM25's share of the teaching: `first` at first, nothing after two fifths of the steps.
 #[expect(clippy::cast_precision_loss, reason = "steps are few")]
-fn teacher(step: usize, steps: usize) -> f32 {
-    (0.7 * (1.0 - 2.5 * step as f32 / steps as f32)).max(0.0)
+fn teacher(first: f32, step: usize, steps: usize) -> f32 {
+    (first * (1.0 - 2.5 * step as f32 / steps as f32)).max(0.0)
 }
 
 /// What the network should believe of each list: the answer, mixed with BM25's belief.
