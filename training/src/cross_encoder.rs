@@ -201,6 +201,7 @@ pub fn run(options: &Options) -> Result<()> {
         queries: options.queries,
         length: options.length,
         rate: options.rate,
+        muon: true,
         teacher: TEACHER,
         seed: options.seed,
         checkpoint: options.checkpoint.clone(),

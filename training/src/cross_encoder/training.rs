@@ -4,11 +4,10 @@
 //! a second teacher, whose share falls to nothing: that words on both sides matter is learned from it in a few hundred
 //! steps.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use candle_core::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -17,6 +16,7 @@ use super::bm25::Index;
 use super::network::Network;
 use super::pairs::Pairs;
 use super::vocabulary::{Marks, Pair, Vocabulary};
+use crate::checkpoint;
 use crate::language_model::training::{schedule, tell};
 use crate::optimizer::Optimizer;
 
@@ -31,6 +31,8 @@ pub struct Plan {
     pub length: usize,
     /// The highest learning rate.
     pub rate: f64,
+    /// Whether Muon moves the matrices inside the layers; else Adam moves everything, as it moved a published backbone.
+    pub muon: bool,
     /// BM25's share of the teaching at first; it falls to nothing over two fifths of the steps.
     pub teacher: f32,
     /// Decides the order and the candidates.
@@ -190,10 +192,11 @@ pub fn train(
     plan: &Plan,
     mut watch: impl FnMut(usize) -> Result<()>,
 ) -> Result<f64> {
-    let inside = |name: &str| name.contains("encoder.layer") || name.contains("pooler");
+    let inside =
+        |name: &str| plan.muon && (name.contains("encoder.layer") || name.contains("pooler"));
     let mut optimizer = Optimizer::new(network.parameters(), inside)?;
     let first = match &plan.checkpoint {
-        Some(path) if path.exists() => restore(network, &optimizer, path)?,
+        Some(path) if path.exists() => checkpoint::restore(network.parameters(), &optimizer, path)?,
         _ => 0,
     };
     let bar = ProgressBar::new(plan.steps as u64).with_position(first as u64);
@@ -250,7 +253,7 @@ pub fn train(
             recent += (-answers - recent) / (step - first + 1).min(100) as f64;
             let speed = ((step - first + 1) * pairs.len()) as f64 / start.elapsed().as_secs_f64();
             bar.set_message(format!("surprise {recent:.3}, {speed:.0} pairs/s"));
-            if bar.is_hidden() && (step < 5 || (step + 1) % 50 == 0) {
+            if bar.is_hidden() && (step < 5 || (step + 1) % 10 == 0) {
                 tell(&format!(
                     "step {}: surprise {recent:.3}, {speed:.0} pairs/s",
                     step + 1
@@ -259,7 +262,7 @@ pub fn train(
         }
         bar.inc(1);
         if let Some(path) = plan.checkpoint.as_ref().filter(|_| (step + 1) % 100 == 0) {
-            save(network, &optimizer, step + 1, path)?;
+            checkpoint::save(network.parameters(), &optimizer, step + 1, path)?;
         }
         if (step + 1).is_multiple_of((plan.steps / 4).max(1)) {
             watch(step + 1)?;
@@ -289,45 +292,4 @@ fn targets(bm25: &[Vec<f32>], share: f32) -> Vec<Vec<f32>> {
         mixed
     };
     bm25.iter().map(mix).collect()
-}
-
-fn save(network: &Network, optimizer: &Optimizer, step: usize, path: &Path) -> Result<()> {
-    let mut tensors: HashMap<String, Tensor> = network
-        .parameters()
-        .iter()
-        .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
-        .collect();
-    tensors.extend(
-        optimizer
-            .state()
-            .map(|(name, var)| (name, var.as_tensor().clone())),
-    );
-    tensors.insert(
-        "step".into(),
-        Tensor::new(u32::try_from(step)?, &Device::Cpu)?,
-    );
-    let partial = path.with_extension("partial");
-    candle_core::safetensors::save(&tensors, &partial)
-        .with_context(|| format!("saving the checkpoint {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("putting {} in place", path.display()))
-}
-
-fn restore(network: &Network, optimizer: &Optimizer, path: &Path) -> Result<usize> {
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-        .with_context(|| format!("reading the checkpoint {}", path.display()))?;
-    let find = |name: &str| {
-        tensors.get(name).with_context(|| {
-            format!(
-                "{} is of another network (it has no {name}); delete it to start anew",
-                path.display()
-            )
-        })
-    };
-    for (name, var) in network.parameters() {
-        var.set(find(name)?)?;
-    }
-    for (name, var) in optimizer.state() {
-        var.set(find(&name)?)?;
-    }
-    Ok(find("step")?.to_scalar::<u32>()? as usize)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor, Var};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use super::{Bend, Network, Shape};
@@ -24,19 +25,23 @@ impl Network {
         )
     }
 
-    /// Reads a sentence encoder's folder, of which only what [`Network::is_delta`] is to be learned, and begins with the
-    /// head at nothing.
+    /// Reads a sentence encoder's folder, of which only what [`Shape::is_delta`] names is to be learned, and adds a head by
+    /// lot, the same for the same seed: of nothing, it would let no slope through to the layers for dozens of steps.
     ///
     /// # Errors
     ///
     /// When a file cannot be read, or lacks something.
-    pub fn on_backbone(folder: &Path) -> Result<Self> {
+    pub fn on_backbone(folder: &Path, seed: u64) -> Result<Self> {
         let shape = read_shape(&folder.join("config.json"))?;
         let mut tensors = read_tensors(&folder.join("model.safetensors"))?;
-        for (name, dims) in [("weight", vec![1, shape.width]), ("bias", vec![1])] {
-            let zeros = Tensor::zeros(dims, DType::F32, &Device::Cpu)?;
-            tensors.insert(format!("classifier.{name}"), zeros);
-        }
+        let mut random = StdRng::seed_from_u64(seed);
+        let head: Vec<f32> = (0..shape.width)
+            .map(|_| random.random_range(-0.1..0.1))
+            .collect();
+        let head = Tensor::from_vec(head, (1, shape.width), &Device::Cpu)?;
+        tensors.insert("classifier.weight".into(), head);
+        let bias = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
+        tensors.insert("classifier.bias".into(), bias);
         Self::assemble(shape, &tensors, |name| shape.is_delta(name))
     }
 
