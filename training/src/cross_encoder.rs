@@ -202,6 +202,7 @@ pub fn run(options: &Options) -> Result<()> {
         length: options.length,
         rate: options.rate,
         muon: true,
+        easy: 0,
         teacher: TEACHER,
         seed: options.seed,
         checkpoint: options.checkpoint.clone(),

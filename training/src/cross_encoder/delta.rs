@@ -48,7 +48,7 @@ pub struct Options {
     #[command(flatten)]
     places: Places,
     /// Optimizer steps.
-    #[arg(long, default_value_t = 360)]
+    #[arg(long, default_value_t = 200)]
     steps: usize,
     /// Queries a step, each with eight candidates.
     #[arg(long, default_value_t = 6)]
@@ -175,6 +175,7 @@ pub fn run(options: &Options) -> Result<()> {
         length: options.length,
         rate: options.rate,
         muon: false,
+        easy: options.steps / 2,
         teacher: 0.0,
         seed: options.seed,
         checkpoint: options.checkpoint.clone(),

@@ -33,6 +33,9 @@ pub struct Plan {
     pub rate: f64,
     /// Whether Muon moves the matrices inside the layers; else Adam moves everything, as it moved a published backbone.
     pub muon: bool,
+    /// Steps over which the hard candidates of a list grow from none to all of them, random ones in their place before.
+    /// Next to only hard ones, what an answer looks like is found out much more slowly.
+    pub easy: usize,
     /// BM25's share of the teaching at first; it falls to nothing over two fifths of the steps.
     pub teacher: f32,
     /// Decides the order and the candidates.
@@ -135,6 +138,7 @@ impl Material {
     fn list(
         &self,
         question: usize,
+        hard: usize,
         length: usize,
         random: &mut impl Rng,
     ) -> Result<(Vec<Pair>, Vec<f32>)> {
@@ -142,7 +146,7 @@ impl Material {
         let passages = &self.passages[question.view];
         let mut rivals = question.rivals.clone();
         rivals.shuffle(random);
-        rivals.truncate(HARD);
+        rivals.truncate(hard);
         while rivals.len() < HARD + RANDOM {
             let passage = random.random_range(0..passages.len());
             if passage != question.answer.0 && rivals.iter().all(|rival| rival.0 != passage) {
@@ -216,9 +220,13 @@ pub fn train(
     for step in first..plan.steps {
         let mut random = StdRng::seed_from_u64(plan.seed ^ ((step as u64 + 1) << 20));
         let (mut pairs, mut bm25) = (Vec::new(), Vec::new());
+        let hard = (HARD * step)
+            .checked_div(plan.easy)
+            .unwrap_or(HARD)
+            .min(HARD);
         for _ in 0..plan.queries {
-            let (list, scores) =
-                material.list(order.next(material.len()), plan.length, &mut random)?;
+            let question = order.next(material.len());
+            let (list, scores) = material.list(question, hard, plan.length, &mut random)?;
             pairs.extend(list);
             bm25.push(scores);
         }
