@@ -183,8 +183,8 @@ pub fn run(options: &Options) -> Result<()> {
     let mut lists = Lists::for_trials(&data.held_out);
     lists.keep_one_in(3);
     let watch = |step: usize| -> Result<()> {
-        // A look takes as long as a dozen steps.
-        if step < options.steps / 2 {
+        // A look takes as long as a dozen steps: one is enough.
+        if step < options.steps {
             return Ok(());
         }
         let scores = answers(&network, &vocabulary, &data.held_out, &lists)?

@@ -258,6 +258,25 @@ fn known_models_lie_apart_and_their_default_is_the_chat_model() {
     }
 }
 
+/// The rerank server refuses any other.
+#[test]
+fn the_backbone_that_is_fetched_is_the_one_that_the_cross_encoder_was_trained_on() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../services/rerank/models/inferometer-rerank-minilm/backbone.json");
+    let needed: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let model = find(needed["name"].as_str().unwrap()).unwrap();
+    for (file, sha256) in needed["sha256"].as_object().unwrap() {
+        let member = model.members.iter().find(|member| member.name == file);
+        assert_eq!(member.unwrap().sha256, sha256.as_str().unwrap(), "{file}");
+    }
+    assert!(
+        model
+            .members
+            .iter()
+            .any(|member| member.name == "config.json")
+    );
+}
+
 #[test]
 fn a_broken_transfer_goes_on_where_it_stopped() {
     let Sample {
