@@ -10,11 +10,11 @@ use inferometer_training::language_model;
 #[command(version)]
 struct Program {
     #[command(subcommand)]
-    model: Model,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Model {
+enum Task {
     /// The orchestrator's small language model: documentation English, about 2 million parameters.
     ///
     /// Fetches the crates pinned in training/corpus through cargo, extracts their prose, learns a tokenizer, trains and
@@ -49,13 +49,13 @@ enum Model {
 }
 
 fn main() -> Result<()> {
-    match Program::parse().model {
-        Model::LanguageModel(options) => language_model::run(&options),
-        Model::LanguageModelScore(options) => language_model::score(&options),
-        Model::CrossEncoder(options) => cross_encoder::run(&options),
-        Model::CrossEncoderScore(options) => cross_encoder::score(&options),
-        Model::CrossEncoderDelta(options) => delta::run(&options),
-        Model::CrossEncoderDeltaScore(options) => delta::score(&options),
-        Model::CrossEncoderExport(options) => delta::export(&options),
+    match Program::parse().task {
+        Task::LanguageModel(options) => language_model::run(&options),
+        Task::LanguageModelScore(options) => language_model::score(&options),
+        Task::CrossEncoder(options) => cross_encoder::run(&options),
+        Task::CrossEncoderScore(options) => cross_encoder::score(&options),
+        Task::CrossEncoderDelta(options) => delta::run(&options),
+        Task::CrossEncoderDeltaScore(options) => delta::score(&options),
+        Task::CrossEncoderExport(options) => delta::export(&options),
     }
 }

@@ -96,6 +96,7 @@ fn on_a_minilm_backbone_the_trained_layers_are_far_ahead_of_bm25_among_its_own_t
 }
 
 /// The MiniLM-based model, if its backbone is here; not every machine that runs the tests has it.
+#[expect(clippy::print_stdout, reason = "a test says what it leaves out")]
 fn minilm() -> Option<CrossEncoder> {
     let Some(backbone) = delta::backbone().expect("a folder, if one is named") else {
         println!(
