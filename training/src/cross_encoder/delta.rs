@@ -48,7 +48,7 @@ pub struct Options {
     #[command(flatten)]
     places: Places,
     /// Optimizer steps.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 225)]
     steps: usize,
     /// Queries a step, each with eight candidates.
     #[arg(long, default_value_t = 6)]

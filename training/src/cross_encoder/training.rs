@@ -185,7 +185,7 @@ impl Order {
     }
 }
 
-/// Trains in place and gives the mean loss of the last hundred steps. `watch` is called every `plan.steps / 4` steps.
+/// Trains in place and gives the mean loss of the last hundred steps. `watch` is called every `plan.steps / 4` steps, and after the last.
 ///
 /// # Errors
 ///
@@ -272,7 +272,8 @@ pub fn train(
         if let Some(path) = plan.checkpoint.as_ref().filter(|_| (step + 1) % 100 == 0) {
             checkpoint::save(network.parameters(), &optimizer, step + 1, path)?;
         }
-        if (step + 1).is_multiple_of((plan.steps / 4).max(1)) {
+        let quarter = (step + 1).is_multiple_of((plan.steps / 4).max(1));
+        if quarter || step + 1 == plan.steps {
             watch(step + 1)?;
         }
     }
