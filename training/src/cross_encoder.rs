@@ -1,6 +1,8 @@
-//! The small cross-encoder that ships with the rerank server.
+//! The cross-encoders of the rerank server: a small one that it ships whole, and one on a MiniLM backbone of which it
+//! ships the trained layers.
 
 pub mod bm25;
+pub mod delta;
 pub mod evaluation;
 mod kernels;
 pub mod network;
@@ -12,15 +14,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use candle_core::DType;
 use clap::Args;
 
 use crate::language_model::corpus::manifest;
 use crate::language_model::training::tell;
-use evaluation::{Lists, Scores, measure};
-use network::{Network, Shape};
+use evaluation::{Answers, Lists};
+use network::{Bend, Network, Shape};
 use pairs::{Data, Pairs};
 use training::{Material, Plan};
-use vocabulary::{Pair, Vocabulary, pair};
+use vocabulary::{Pair, Vocabulary};
 
 /// Options of `cross-encoder`.
 #[derive(Debug, Args)]
@@ -76,7 +79,11 @@ const SHAPE: Shape = Shape {
     heads: 4,
     inner: 512,
     positions: 256,
+    bend: Bend::Relu,
+    epsilon: 1e-5,
 };
+/// BM25's share of the teaching at first: that words on both sides matter is learned from it.
+const TEACHER: f32 = 0.7;
 
 /// Where the committed held-out passages and queries lie.
 #[must_use]
@@ -104,30 +111,26 @@ pub fn held_out() -> Result<Pairs> {
 pub fn score(options: &ScoreOptions) -> Result<()> {
     let pairs = held_out()?;
     let network = Network::open(&options.model)?;
-    let path = options.model.join("tokenizer.json");
-    let json = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let scores = evaluate(
-        &network,
-        &Vocabulary::from_json(&json)?,
-        &pairs,
-        &Lists::of(&pairs),
-    )?;
+    let vocabulary = Vocabulary::open(&options.model)?;
+    let lists = Lists::of(&pairs);
+    let scores = answers(&network, &vocabulary, &pairs, &lists)?.measure(&pairs, &lists)?;
     println!("{}", serde_json::to_string_pretty(&scores)?);
     Ok(())
 }
 
-fn evaluate(
+fn answers(
     network: &Network,
     vocabulary: &Vocabulary,
     pairs: &Pairs,
     lists: &Lists,
-) -> Result<Scores> {
-    measure(pairs, lists, |query, passages| {
+) -> Result<Answers> {
+    let marks = vocabulary.marks();
+    Answers::of(pairs, lists, |query, passages| {
         let query = vocabulary.encode(query)?;
         let encoded: Vec<Pair> = passages
             .iter()
             .map(|passage| {
-                pair(
+                marks.pair(
                     &query,
                     &vocabulary.encode(passage)?,
                     network.shape.positions,
@@ -140,13 +143,8 @@ fn evaluate(
     })
 }
 
-/// Makes the pairs, learns the tokenizer, trains and writes the model.
-///
-/// # Errors
-///
-/// When the crates cannot be had or a file cannot be written; the message says which.
-pub fn run(options: &Options) -> Result<()> {
-    let begin = Instant::now();
+/// Makes the pairs, and tells how many there are.
+fn extract() -> Result<Data> {
     let data = Data::extract(&manifest())?;
     let count = |pairs: &Pairs| {
         use pairs::Kind::{Cloze, Name, Summary};
@@ -169,6 +167,17 @@ pub fn run(options: &Options) -> Result<()> {
         count(&data.training[0])
     ));
     tell(&format!("held out: {}", count(&data.held_out)));
+    Ok(data)
+}
+
+/// Makes the pairs, learns the tokenizer, trains and writes the model.
+///
+/// # Errors
+///
+/// When the crates cannot be had or a file cannot be written; the message says which.
+pub fn run(options: &Options) -> Result<()> {
+    let begin = Instant::now();
+    let data = extract()?;
     if let Some(path) = &options.held_out {
         std::fs::write(path, serde_json::to_string(&data.held_out)? + "\n")
             .with_context(|| format!("writing {}", path.display()))?;
@@ -192,13 +201,17 @@ pub fn run(options: &Options) -> Result<()> {
         queries: options.queries,
         length: options.length,
         rate: options.rate,
+        muon: true,
+        easy: 0,
+        teacher: TEACHER,
         seed: options.seed,
         checkpoint: options.checkpoint.clone(),
     };
     let mut lists = Lists::of(&data.held_out);
     lists.keep_one_in(4);
     let watch = |step: usize| -> Result<()> {
-        let scores = evaluate(&network, &vocabulary, &data.held_out, &lists)?;
+        let scores = answers(&network, &vocabulary, &data.held_out, &lists)?
+            .measure(&data.held_out, &lists)?;
         tell(&format!(
             "after {step} steps: {}",
             serde_json::to_string(&scores)?
@@ -211,7 +224,7 @@ pub fn run(options: &Options) -> Result<()> {
     let path = options.out.join("tokenizer.json");
     std::fs::write(&path, vocabulary.json()?)
         .with_context(|| format!("writing {}", path.display()))?;
-    network.save(&options.out)?;
+    network.save(&options.out, DType::F16)?;
     tell(&format!(
         "wrote {} after {:.0?}; last surprise {loss:.3}",
         options.out.display(),

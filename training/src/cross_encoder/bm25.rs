@@ -27,10 +27,11 @@ impl Tokenizer for Words {
 
 fn stem(word: &str) -> &str {
     for (ending, least) in [("ing", 6), ("ed", 5), ("es", 5), ("s", 4)] {
-        if word.len() >= least && !word.ends_with("ss") {
-            if let Some(stem) = word.strip_suffix(ending) {
-                return stem.strip_suffix('e').unwrap_or(stem);
-            }
+        if word.len() >= least
+            && !word.ends_with("ss")
+            && let Some(stem) = word.strip_suffix(ending)
+        {
+            return stem.strip_suffix('e').unwrap_or(stem);
         }
     }
     word.strip_suffix('e')

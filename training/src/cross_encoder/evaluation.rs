@@ -1,8 +1,8 @@
 //! Mean reciprocal rank on held-out queries, the same candidates for the network and for BM25.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bm25::{Index, top};
 use super::pairs::{Kind, Pairs};
@@ -11,6 +11,8 @@ use super::pairs::{Kind, Pairs};
 pub const RIVALS: usize = 9;
 /// Queries of each kind that are measured.
 const QUERIES: usize = 120;
+/// Queries of each kind, after those, that settings are chosen by.
+const TRIALS: usize = 40;
 
 /// A query with its candidates; the first of them is the answer.
 #[derive(Debug, Clone)]
@@ -38,6 +40,16 @@ impl Lists {
     /// Candidates for the first queries of each kind; the same for the same pairs.
     #[must_use]
     pub fn of(pairs: &Pairs) -> Self {
+        Self::draw(pairs, 0, QUERIES)
+    }
+
+    /// Candidates for other queries than [`Lists::of`] takes, so that settings can be chosen without looking at those.
+    #[must_use]
+    pub fn for_trials(pairs: &Pairs) -> Self {
+        Self::draw(pairs, QUERIES, TRIALS)
+    }
+
+    fn draw(pairs: &Pairs, skipped: usize, queries: usize) -> Self {
         let index = Index::new(&pairs.passages);
         let mut random = StdRng::seed_from_u64(5);
         let mut lists = Self {
@@ -49,7 +61,8 @@ impl Lists {
                 .queries
                 .iter()
                 .filter(|query| query.kind == kind)
-                .take(QUERIES)
+                .skip(skipped)
+                .take(queries)
             {
                 let scores = index.scores(&query.text);
                 let list = |rivals: Vec<usize>| {
@@ -76,6 +89,7 @@ impl Lists {
         }
         lists
     }
+
     /// Leaves one list in `share`, for a quick look.
     pub fn keep_one_in(&mut self, share: usize) {
         for lists in [&mut self.hard, &mut self.random] {
@@ -148,6 +162,70 @@ pub struct Scores {
     pub bm25_random: Ranks,
 }
 
+/// What a model says of every list, the answer's score first in each.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// Of the lists with BM25's own top ranks.
+    pub hard: Vec<Vec<f32>>,
+    /// Of the lists with random passages.
+    pub random: Vec<Vec<f32>>,
+}
+
+impl Answers {
+    /// Asks `score` about every list: a query and its candidates.
+    ///
+    /// # Errors
+    ///
+    /// What `score` returns.
+    pub fn of(
+        pairs: &Pairs,
+        lists: &Lists,
+        mut score: impl FnMut(&str, &[&str]) -> Result<Vec<f32>>,
+    ) -> Result<Self> {
+        let mut all = |lists: &[List]| {
+            let ask = |list: &List| {
+                let texts: Vec<&str> = list
+                    .candidates
+                    .iter()
+                    .map(|passage| pairs.passages[*passage].as_str())
+                    .collect();
+                score(&list.query, &texts)
+            };
+            lists.iter().map(ask).collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            hard: all(&lists.hard)?,
+            random: all(&lists.random)?,
+        })
+    }
+
+    /// The mean reciprocal ranks that follow, and BM25's beside them.
+    ///
+    /// # Errors
+    ///
+    /// When these are answers to other lists.
+    pub fn measure(&self, pairs: &Pairs, lists: &Lists) -> Result<Scores> {
+        let ranks = |lists: &[List], answers: &[Vec<f32>]| {
+            let fits = |(list, answer): (&List, &Vec<f32>)| list.candidates.len() == answer.len();
+            ensure!(
+                lists.len() == answers.len() && lists.iter().zip(answers).all(fits),
+                "these are answers to other lists"
+            );
+            let mut next = answers.iter().cloned();
+            rank(lists, |_| Ok(next.next().unwrap_or_default()))
+        };
+        let bm25 = |lists: &[List]| rank(lists, |list| Ok(list.bm25.clone()));
+        Ok(Scores {
+            queries: lists.hard.len(),
+            passages: pairs.passages.len(),
+            model_hard: ranks(&lists.hard, &self.hard)?,
+            bm25_hard: bm25(&lists.hard)?,
+            model_random: ranks(&lists.random, &self.random)?,
+            bm25_random: bm25(&lists.random)?,
+        })
+    }
+}
+
 /// Measures what `score` says of a query and some passages.
 ///
 /// # Errors
@@ -156,24 +234,9 @@ pub struct Scores {
 pub fn measure(
     pairs: &Pairs,
     lists: &Lists,
-    mut score: impl FnMut(&str, &[&str]) -> Result<Vec<f32>>,
+    score: impl FnMut(&str, &[&str]) -> Result<Vec<f32>>,
 ) -> Result<Scores> {
-    let mut model = |list: &List| {
-        let texts: Vec<&str> = list
-            .candidates
-            .iter()
-            .map(|passage| pairs.passages[*passage].as_str())
-            .collect();
-        score(&list.query, &texts)
-    };
-    Ok(Scores {
-        queries: lists.hard.len(),
-        passages: pairs.passages.len(),
-        model_hard: rank(&lists.hard, &mut model)?,
-        bm25_hard: rank(&lists.hard, |list| Ok(list.bm25.clone()))?,
-        model_random: rank(&lists.random, &mut model)?,
-        bm25_random: rank(&lists.random, |list| Ok(list.bm25.clone()))?,
-    })
+    Answers::of(pairs, lists, score)?.measure(pairs, lists)
 }
 
 #[cfg(test)]

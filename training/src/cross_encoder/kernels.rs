@@ -1,4 +1,4 @@
-//! The two steps of the encoder that deserve one pass over memory, each with its backward pass.
+//! The steps of the encoder that deserve one pass over memory, each with its backward pass.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
@@ -106,6 +106,69 @@ impl CustomOp1 for Attend {
     }
 }
 
+/// `x` times the share of a normal distribution that lies below `x`.
+pub(super) struct Gelu;
+
+impl Gelu {
+    /// The share below `x`, and the density at `x`. The error function is Abramowitz and Stegun's 7.1.26, which is off by
+    /// 1.5e-7 at most and, unlike the library's, becomes vectors.
+    #[inline(always)]
+    fn of(x: f32) -> (f32, f32) {
+        let size = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+        let t = 1.0 / (1.0 + 0.327_591_1 * size);
+        let series = t
+            * (0.254_829_6
+                + t * (-0.284_496_74 + t * (1.421_413_8 + t * (-1.453_152 + t * 1.061_405_4))));
+        let bell = exp(-size * size);
+        let beyond = 0.5 * series * bell;
+        let below = if x < 0.0 { beyond } else { 1.0 - beyond };
+        (below, bell * 0.398_942_3)
+    }
+}
+
+impl CustomOp1 for Gelu {
+    fn name(&self) -> &'static str {
+        "gelu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let data = floats(storage, layout)?;
+        done(
+            data.iter().map(|x| x * Self::of(*x).0).collect(),
+            layout.shape(),
+        )
+    }
+
+    fn bwd(&self, arg: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(
+            arg.apply_op2_no_bwd(&grad.contiguous()?, &GeluBackward)?,
+        ))
+    }
+}
+
+struct GeluBackward;
+
+impl CustomOp2 for GeluBackward {
+    fn name(&self) -> &'static str {
+        "gelu-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (input, grad) = (floats(s1, l1)?, floats(s2, l2)?);
+        let slope = |(x, g): (&f32, &f32)| {
+            let (below, density) = Gelu::of(*x);
+            g * (below + x * density)
+        };
+        done(input.iter().zip(grad).map(slope).collect(), l1.shape())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};
@@ -152,6 +215,7 @@ mod tests {
     #[test]
     fn the_slopes_are_right() {
         check(|x| x.apply_op1(Center(1e-5)), &[3, 8]);
+        check(|x| x.apply_op1(Gelu), &[3, 8]);
         check(
             |x| {
                 x.apply_op1(Attend {
@@ -161,5 +225,15 @@ mod tests {
             },
             &[2, 3, 5],
         );
+    }
+
+    #[test]
+    fn gelu_is_the_librarys() {
+        let values: Vec<f32> = (-600i16..600).map(|i| f32::from(i) / 60.0).collect();
+        let input = Tensor::new(values, &Device::Cpu).unwrap();
+        let mine = input.apply_op1(Gelu).unwrap();
+        let apart = (mine - input.gelu_erf().unwrap()).unwrap().abs().unwrap();
+        let most = apart.max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(most < 2e-6, "{most}");
     }
 }

@@ -1,21 +1,21 @@
-//! The network: BERT with a pooler and a head of one label, small, for training.
+//! The network: BERT with a pooler and a head of one label, for training the whole of it or its last layers.
 //!
 //! Of the last layer only the first position is computed: nothing else of it reaches the score.
 
+mod files;
+
 use std::collections::HashMap;
-use std::path::Path;
 
-use anyhow::{Context, Result};
-use candle_core::{DType, Device, Tensor, Var};
+use anyhow::Result;
+use candle_core::{Device, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::json;
 
-use super::kernels::{Attend, Center};
+use super::kernels::{Attend, Center, Gelu};
 use super::vocabulary::Pair;
 use crate::kernels::Heads;
 
 /// The sizes of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     /// Tokens known.
     pub vocabulary: usize,
@@ -29,18 +29,29 @@ pub struct Shape {
     pub inner: usize,
     /// Positions.
     pub positions: usize,
+    /// What bends the middle of the feed-forward part.
+    pub bend: Bend,
+    /// Added under the root of the norms.
+    pub epsilon: f32,
 }
 
-/// Added under the root of the norms.
-const EPSILON: f32 = 1e-5;
+/// The function in the middle of the feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bend {
+    /// Nothing below zero, itself above.
+    Relu,
+    /// The exact GELU, with the error function.
+    Gelu,
+}
 
-/// A network's parameters, under the names that `transformers` gives them.
+/// A network's tensors, under the names that `transformers` gives them.
 #[derive(Debug)]
 pub struct Network {
     /// Its sizes.
     pub shape: Shape,
+    tensors: HashMap<String, Tensor>,
+    /// Those of them that are learned. The others carry no slopes, which saves most of the backward pass.
     parameters: Vec<(String, Var)>,
-    places: HashMap<String, usize>,
 }
 
 impl Network {
@@ -56,7 +67,7 @@ impl Network {
     pub fn random(shape: Shape, seed: u64) -> Result<Self> {
         let mut random = StdRng::seed_from_u64(seed);
         let mut parameters = Vec::new();
-        for (name, dims) in Self::layout(shape) {
+        for (name, dims) in files::layout(shape) {
             let count = dims.iter().product();
             let mut uniform = |deviation: f32| -> Vec<f32> {
                 let bound = deviation * 3f32.sqrt();
@@ -81,138 +92,17 @@ impl Network {
             };
             parameters.push((name, Var::from_vec(values, dims, &Device::Cpu)?));
         }
-        Ok(Self::of(shape, parameters))
-    }
-
-    fn of(shape: Shape, parameters: Vec<(String, Var)>) -> Self {
-        let places = parameters
-            .iter()
-            .enumerate()
-            .map(|(place, (name, _))| (name.clone(), place))
-            .collect();
-        Self {
+        Ok(Self {
             shape,
+            tensors: parameters
+                .iter()
+                .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+                .collect(),
             parameters,
-            places,
-        }
+        })
     }
 
-    /// Reads a `model.safetensors` and its `config.json` that [`Network::save`] wrote.
-    ///
-    /// # Errors
-    ///
-    /// When a file cannot be read, or lacks something.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
-        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let config: serde_json::Value = serde_json::from_slice(&text)?;
-        let size = |key: &str| -> Result<usize> {
-            let value = config[key]
-                .as_u64()
-                .with_context(|| format!("{} has no {key}", path.display()))?;
-            Ok(usize::try_from(value)?)
-        };
-        let shape = Shape {
-            vocabulary: size("vocab_size")?,
-            width: size("hidden_size")?,
-            layers: size("num_hidden_layers")?,
-            heads: size("num_attention_heads")?,
-            inner: size("intermediate_size")?,
-            positions: size("max_position_embeddings")?,
-        };
-        let path = folder.join("model.safetensors");
-        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
-            .with_context(|| format!("reading {}", path.display()))?;
-        let parameters = Self::layout(shape)
-            .into_iter()
-            .map(|(name, dims)| {
-                let tensor = tensors
-                    .get(&name)
-                    .with_context(|| format!("{} has no {name}", path.display()))?;
-                let tensor = tensor.to_dtype(DType::F32)?.reshape(dims)?;
-                Ok((name, Var::from_tensor(&tensor)?))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self::of(shape, parameters))
-    }
-
-    /// Writes `config.json` and `model.safetensors`, the weights in f16.
-    ///
-    /// # Errors
-    ///
-    /// When a file cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        let config = json!({
-            "architectures": ["BertForSequenceClassification"],
-            "model_type": "bert",
-            "vocab_size": self.shape.vocabulary,
-            "hidden_size": self.shape.width,
-            "num_hidden_layers": self.shape.layers,
-            "num_attention_heads": self.shape.heads,
-            "intermediate_size": self.shape.inner,
-            "max_position_embeddings": self.shape.positions,
-            "type_vocab_size": 2,
-            "hidden_act": "relu",
-            "layer_norm_eps": 1e-5,
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-            "initializer_range": 0.02,
-            "pad_token_id": 0,
-            "id2label": {"0": "LABEL_0"},
-            "label2id": {"LABEL_0": 0},
-        });
-        let path = folder.join("config.json");
-        std::fs::write(&path, serde_json::to_string_pretty(&config)? + "\n")
-            .with_context(|| format!("writing {}", path.display()))?;
-        let tensors = self
-            .parameters
-            .iter()
-            .map(|(name, var)| Ok((name.clone(), var.as_tensor().to_dtype(DType::F16)?)))
-            .collect::<Result<HashMap<String, Tensor>>>()?;
-        let path = folder.join("model.safetensors");
-        candle_core::safetensors::save(&tensors, &path)
-            .with_context(|| format!("writing {}", path.display()))
-    }
-
-    fn layout(shape: Shape) -> Vec<(String, Vec<usize>)> {
-        let Shape { width, inner, .. } = shape;
-        let mut layout = Vec::new();
-        for (name, rows) in [
-            ("word", shape.vocabulary),
-            ("position", shape.positions),
-            ("token_type", 2),
-        ] {
-            layout.push((
-                format!("bert.embeddings.{name}_embeddings.weight"),
-                vec![rows, width],
-            ));
-        }
-        let mut both = |name: String, weight: Vec<usize>| {
-            let bias = vec![weight[0]];
-            layout.push((format!("{name}.weight"), weight));
-            layout.push((format!("{name}.bias"), bias));
-        };
-        both("bert.embeddings.LayerNorm".into(), vec![width]);
-        for index in 0..shape.layers {
-            let layer = format!("bert.encoder.layer.{index}");
-            for part in ["query", "key", "value"] {
-                both(format!("{layer}.attention.self.{part}"), vec![width, width]);
-            }
-            both(
-                format!("{layer}.attention.output.dense"),
-                vec![width, width],
-            );
-            both(format!("{layer}.attention.output.LayerNorm"), vec![width]);
-            both(format!("{layer}.intermediate.dense"), vec![inner, width]);
-            both(format!("{layer}.output.dense"), vec![width, inner]);
-            both(format!("{layer}.output.LayerNorm"), vec![width]);
-        }
-        both("bert.pooler.dense".into(), vec![width, width]);
-        both("classifier".into(), vec![1, width]);
-        layout
-    }
-
-    /// All parameters by name.
+    /// What is learned, by name.
     #[must_use]
     pub fn parameters(&self) -> &[(String, Var)] {
         &self.parameters
@@ -228,7 +118,7 @@ impl Network {
     }
 
     fn find(&self, name: &str) -> &Tensor {
-        self.parameters[self.places[name]].1.as_tensor()
+        &self.tensors[name]
     }
 
     fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
@@ -238,7 +128,7 @@ impl Network {
     }
 
     fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        Ok(x.apply_op1(Center(EPSILON))?
+        Ok(x.apply_op1(Center(self.shape.epsilon))?
             .broadcast_mul(self.find(&format!("{name}.weight")))?
             .broadcast_add(self.find(&format!("{name}.bias")))?)
     }
@@ -251,7 +141,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// Never: both constructors make every parameter that the layout lists.
+    /// Never: every constructor makes each tensor that the layout lists.
     pub fn scores(&self, pairs: &[&Pair]) -> Result<Tensor> {
         let Shape {
             width,
@@ -320,7 +210,11 @@ impl Network {
             })?;
             let heard = self.linear(&name("attention.output.dense"), &heard)?;
             stream = self.norm(&name("attention.output.LayerNorm"), &(stream + heard)?)?;
-            let inner = self.linear(&name("intermediate.dense"), &stream)?.relu()?;
+            let inner = self.linear(&name("intermediate.dense"), &stream)?;
+            let inner = match self.shape.bend {
+                Bend::Relu => inner.relu()?,
+                Bend::Gelu => inner.apply_op1(Gelu)?,
+            };
             let made = self.linear(&name("output.dense"), &inner)?;
             stream = self.norm(&name("output.LayerNorm"), &(stream + made)?)?;
         }

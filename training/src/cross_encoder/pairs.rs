@@ -224,7 +224,7 @@ mod tests {
         let sentences = [
             "Shuts it down.",
             "It waits for a while until all tasks have come to an end.",
-            "Tasks that go on for longer are left behind.",
+            "Tasks that go on for longer than that are left behind.",
         ];
         for view in 0..VIEWS {
             pairs.add(Some("shutdown timeout"), &sentences, 0, view);

@@ -4,11 +4,10 @@
 //! a second teacher, whose share falls to nothing: that words on both sides matter is learned from it in a few hundred
 //! steps.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use candle_core::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -16,7 +15,8 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use super::bm25::Index;
 use super::network::Network;
 use super::pairs::Pairs;
-use super::vocabulary::{Pair, Vocabulary, pair};
+use super::vocabulary::{Marks, Pair, Vocabulary};
+use crate::checkpoint;
 use crate::language_model::training::{schedule, tell};
 use crate::optimizer::Optimizer;
 
@@ -31,6 +31,13 @@ pub struct Plan {
     pub length: usize,
     /// The highest learning rate.
     pub rate: f64,
+    /// Whether Muon moves the matrices inside the layers; else Adam moves everything, as it moved a published backbone.
+    pub muon: bool,
+    /// Steps over which the hard candidates of a list grow from none to all of them, random ones in their place before.
+    /// Next to only hard ones, what an answer looks like is found out much more slowly.
+    pub easy: usize,
+    /// BM25's share of the teaching at first; it falls to nothing over two fifths of the steps.
+    pub teacher: f32,
     /// Decides the order and the candidates.
     pub seed: u64,
     /// Where the state is saved every hundred steps, and taken up from when it is there.
@@ -59,6 +66,7 @@ struct Question {
 pub struct Material {
     questions: Vec<Question>,
     passages: Vec<Vec<Vec<u32>>>,
+    marks: Marks,
 }
 
 impl std::fmt::Debug for Material {
@@ -79,6 +87,7 @@ impl Material {
         let mut material = Self {
             questions: Vec::new(),
             passages: Vec::new(),
+            marks: vocabulary.marks(),
         };
         let count = views.iter().map(|pairs| pairs.queries.len()).sum::<usize>();
         let bar = ProgressBar::new(count as u64).with_style(ProgressStyle::with_template(
@@ -129,6 +138,7 @@ impl Material {
     fn list(
         &self,
         question: usize,
+        hard: usize,
         length: usize,
         random: &mut impl Rng,
     ) -> Result<(Vec<Pair>, Vec<f32>)> {
@@ -136,7 +146,7 @@ impl Material {
         let passages = &self.passages[question.view];
         let mut rivals = question.rivals.clone();
         rivals.shuffle(random);
-        rivals.truncate(HARD);
+        rivals.truncate(hard);
         while rivals.len() < HARD + RANDOM {
             let passage = random.random_range(0..passages.len());
             if passage != question.answer.0 && rivals.iter().all(|rival| rival.0 != passage) {
@@ -146,7 +156,10 @@ impl Material {
         let all = std::iter::once(question.answer).chain(rivals);
         let (mut pairs, mut scores) = (Vec::new(), Vec::new());
         for (passage, score) in all {
-            pairs.push(pair(&question.query, &passages[passage], length)?);
+            pairs.push(
+                self.marks
+                    .pair(&question.query, &passages[passage], length)?,
+            );
             scores.push(score);
         }
         Ok((pairs, scores))
@@ -172,7 +185,7 @@ impl Order {
     }
 }
 
-/// Trains in place and gives the mean loss of the last hundred steps. `watch` is called every `plan.steps / 4` steps.
+/// Trains in place and gives the mean loss of the last hundred steps. `watch` is called every `plan.steps / 4` steps, and after the last.
 ///
 /// # Errors
 ///
@@ -183,10 +196,11 @@ pub fn train(
     plan: &Plan,
     mut watch: impl FnMut(usize) -> Result<()>,
 ) -> Result<f64> {
-    let inside = |name: &str| name.contains("encoder.layer") || name.contains("pooler");
+    let inside =
+        |name: &str| plan.muon && (name.contains("encoder.layer") || name.contains("pooler"));
     let mut optimizer = Optimizer::new(network.parameters(), inside)?;
     let first = match &plan.checkpoint {
-        Some(path) if path.exists() => restore(network, &optimizer, path)?,
+        Some(path) if path.exists() => checkpoint::restore(network.parameters(), &optimizer, path)?,
         _ => 0,
     };
     let bar = ProgressBar::new(plan.steps as u64).with_position(first as u64);
@@ -206,9 +220,13 @@ pub fn train(
     for step in first..plan.steps {
         let mut random = StdRng::seed_from_u64(plan.seed ^ ((step as u64 + 1) << 20));
         let (mut pairs, mut bm25) = (Vec::new(), Vec::new());
+        let hard = (HARD * step)
+            .checked_div(plan.easy)
+            .unwrap_or(HARD)
+            .min(HARD);
         for _ in 0..plan.queries {
-            let (list, scores) =
-                material.list(order.next(material.len()), plan.length, &mut random)?;
+            let question = order.next(material.len());
+            let (list, scores) = material.list(question, hard, plan.length, &mut random)?;
             pairs.extend(list);
             bm25.push(scores);
         }
@@ -216,7 +234,10 @@ pub fn train(
         let scores = network
             .scores(&pairs)?
             .reshape((plan.queries, 1 + HARD + RANDOM))?;
-        let targets = Tensor::new(targets(&bm25, teacher(step, plan.steps)), &Device::Cpu)?;
+        let targets = Tensor::new(
+            targets(&bm25, teacher(plan.teacher, step, plan.steps)),
+            &Device::Cpu,
+        )?;
         let most = scores.max_keepdim(1)?.detach();
         let surprise = scores
             .broadcast_sub(&most)?
@@ -240,7 +261,7 @@ pub fn train(
             recent += (-answers - recent) / (step - first + 1).min(100) as f64;
             let speed = ((step - first + 1) * pairs.len()) as f64 / start.elapsed().as_secs_f64();
             bar.set_message(format!("surprise {recent:.3}, {speed:.0} pairs/s"));
-            if bar.is_hidden() && (step < 5 || (step + 1) % 50 == 0) {
+            if bar.is_hidden() && (step < 5 || (step + 1) % 10 == 0) {
                 tell(&format!(
                     "step {}: surprise {recent:.3}, {speed:.0} pairs/s",
                     step + 1
@@ -249,9 +270,10 @@ pub fn train(
         }
         bar.inc(1);
         if let Some(path) = plan.checkpoint.as_ref().filter(|_| (step + 1) % 100 == 0) {
-            save(network, &optimizer, step + 1, path)?;
+            checkpoint::save(network.parameters(), &optimizer, step + 1, path)?;
         }
-        if (step + 1).is_multiple_of((plan.steps / 4).max(1)) {
+        let quarter = (step + 1).is_multiple_of((plan.steps / 4).max(1));
+        if quarter || step + 1 == plan.steps {
             watch(step + 1)?;
         }
     }
@@ -259,10 +281,10 @@ pub fn train(
     Ok(recent)
 }
 
-/// BM25's share of the teaching: 0.7 at first, nothing after two fifths of the steps.
+/// BM25's share of the teaching: `first` at first, nothing after two fifths of the steps.
 #[expect(clippy::cast_precision_loss, reason = "steps are few")]
-fn teacher(step: usize, steps: usize) -> f32 {
-    (0.7 * (1.0 - 2.5 * step as f32 / steps as f32)).max(0.0)
+fn teacher(first: f32, step: usize, steps: usize) -> f32 {
+    (first * (1.0 - 2.5 * step as f32 / steps as f32)).max(0.0)
 }
 
 /// What the network should believe of each list: the answer, mixed with BM25's belief.
@@ -279,45 +301,4 @@ fn targets(bm25: &[Vec<f32>], share: f32) -> Vec<Vec<f32>> {
         mixed
     };
     bm25.iter().map(mix).collect()
-}
-
-fn save(network: &Network, optimizer: &Optimizer, step: usize, path: &Path) -> Result<()> {
-    let mut tensors: HashMap<String, Tensor> = network
-        .parameters()
-        .iter()
-        .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
-        .collect();
-    tensors.extend(
-        optimizer
-            .state()
-            .map(|(name, var)| (name, var.as_tensor().clone())),
-    );
-    tensors.insert(
-        "step".into(),
-        Tensor::new(u32::try_from(step)?, &Device::Cpu)?,
-    );
-    let partial = path.with_extension("partial");
-    candle_core::safetensors::save(&tensors, &partial)
-        .with_context(|| format!("saving the checkpoint {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("putting {} in place", path.display()))
-}
-
-fn restore(network: &Network, optimizer: &Optimizer, path: &Path) -> Result<usize> {
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-        .with_context(|| format!("reading the checkpoint {}", path.display()))?;
-    let find = |name: &str| {
-        tensors.get(name).with_context(|| {
-            format!(
-                "{} is of another network (it has no {name}); delete it to start anew",
-                path.display()
-            )
-        })
-    };
-    for (name, var) in network.parameters() {
-        var.set(find(name)?)?;
-    }
-    for (name, var) in optimizer.state() {
-        var.set(find(&name)?)?;
-    }
-    Ok(find("step")?.to_scalar::<u32>()? as usize)
 }

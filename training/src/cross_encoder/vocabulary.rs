@@ -1,5 +1,7 @@
 //! The tokenizer: lowercased word pieces in the manner of BERT, as a `tokenizer.json`.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainerBuilder};
@@ -22,10 +24,38 @@ pub struct Pair {
     pub first: usize,
 }
 
+/// What holds a pair together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    open: u32,
+    close: u32,
+}
+
+impl Marks {
+    /// `[CLS] query [SEP] passage [SEP]`, the passage's end cut off beyond `longest` tokens.
+    ///
+    /// # Errors
+    ///
+    /// When the query alone leaves no room.
+    pub fn pair(self, query: &[u32], passage: &[u32], longest: usize) -> Result<Pair> {
+        let room = longest
+            .checked_sub(query.len() + 3)
+            .context("the query alone is too long")?;
+        let mut ids = vec![self.open];
+        ids.extend(query);
+        ids.push(self.close);
+        let first = ids.len();
+        ids.extend(&passage[..room.min(passage.len())]);
+        ids.push(self.close);
+        Ok(Pair { ids, first })
+    }
+}
+
 /// A tokenizer for pairs.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     tokenizer: Tokenizer,
+    marks: Marks,
 }
 
 impl Vocabulary {
@@ -76,7 +106,13 @@ impl Vocabulary {
         tokenizer
             .add_special_tokens(special)
             .map_err(|error| anyhow!("adding the special tokens: {error}"))?;
-        let vocabulary = Self { tokenizer };
+        let vocabulary = Self {
+            tokenizer,
+            marks: Marks {
+                open: OPEN,
+                close: CLOSE,
+            },
+        };
         ensure!(
             vocabulary.len() == size,
             "{size} pieces asked for, the text gives {}",
@@ -91,15 +127,43 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// Reads a `tokenizer.json` that [`Vocabulary::json`] wrote.
+    /// Reads a `tokenizer.json`, without the length and the padding that it may fix.
     ///
     /// # Errors
     ///
-    /// When it is none.
+    /// When it is none, or lacks the marks of a pair.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let tokenizer = Tokenizer::from_bytes(json)
-            .map_err(|error| anyhow!("reading the tokenizer: {error}"))?;
-        Ok(Self { tokenizer })
+        let broken = |error| anyhow!("reading the tokenizer: {error}");
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(broken)?;
+        tokenizer.with_truncation(None).map_err(broken)?;
+        tokenizer.with_padding(None);
+        let mark = |token| {
+            tokenizer
+                .token_to_id(token)
+                .with_context(|| format!("the tokenizer has no {token}"))
+        };
+        let marks = Marks {
+            open: mark("[CLS]")?,
+            close: mark("[SEP]")?,
+        };
+        Ok(Self { tokenizer, marks })
+    }
+
+    /// Reads the `tokenizer.json` in a model's folder.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("tokenizer.json");
+        let json = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        Self::from_json(&json)
+    }
+
+    /// What holds a pair together.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The tokenizer as a `tokenizer.json`.
@@ -137,22 +201,4 @@ impl Vocabulary {
             .map_err(|error| anyhow!("tokenizing a text: {error}"))?;
         Ok(encoding.get_ids().to_vec())
     }
-}
-
-/// `[CLS] query [SEP] passage [SEP]`, the passage's end cut off beyond `longest` tokens.
-///
-/// # Errors
-///
-/// When the query alone leaves no room.
-pub fn pair(query: &[u32], passage: &[u32], longest: usize) -> Result<Pair> {
-    let room = longest
-        .checked_sub(query.len() + 3)
-        .context("the query alone is too long")?;
-    let mut ids = vec![OPEN];
-    ids.extend(query);
-    ids.push(CLOSE);
-    let first = ids.len();
-    ids.extend(&passage[..room.min(passage.len())]);
-    ids.push(CLOSE);
-    Ok(Pair { ids, first })
 }

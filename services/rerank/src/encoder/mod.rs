@@ -1,8 +1,9 @@
 //! The cross-encoder: a tokenizer for pairs of texts, and a model that scores them.
 //!
 //! A model is a folder as Hugging Face lays it out, of the BERT family, with a head of one label. A small one comes with
-//! the program.
+//! the program, and so do the trained layers of a better one, whose backbone is fetched.
 
+mod backbone;
 mod config;
 mod error;
 #[cfg(test)]
@@ -11,12 +12,13 @@ mod tokenizer;
 mod weights;
 mod work;
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{collections::HashMap, fs, io::ErrorKind, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
-use candle_transformers::models::bert::BertModel;
+use candle_transformers::models::bert::{BertModel, Config};
 
+pub use self::backbone::BACKBONE;
 pub use self::error::{ModelError, ScoreError, TokenizeError};
 pub use self::tokenizer::{Encoded, PairTokenizer};
 
@@ -67,17 +69,6 @@ impl CrossEncoder {
     /// # Errors
     /// A [`ModelError`] that names the file and what is wrong with it.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let read = |path: &Path| {
-            fs::read(path).map_err(|source| match source.kind() {
-                ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                    ModelError::Missing { path: path.into() }
-                }
-                _ => ModelError::Unreadable {
-                    path: path.into(),
-                    source,
-                },
-            })
-        };
         if !folder.exists() {
             return Err(ModelError::Missing {
                 path: folder.into(),
@@ -90,9 +81,9 @@ impl CrossEncoder {
         Self::load(
             name,
             folder,
-            &read(&folder.join("config.json"))?,
-            &read(&folder.join("tokenizer.json"))?,
-            &read(&folder.join("model.safetensors"))?,
+            &read_file(&folder.join("config.json"))?,
+            &read_file(&folder.join("tokenizer.json"))?,
+            &read_file(&folder.join("model.safetensors"))?,
         )
     }
 
@@ -118,10 +109,23 @@ impl CrossEncoder {
         weights: &[u8],
     ) -> Result<Self, ModelError> {
         let config = config::read(&folder.join("config.json"), config)?;
+        let path = folder.join("model.safetensors");
+        let found = weights::read(&path, weights)?;
+        Self::assemble(name, folder, &config, tokenizer, found)
+    }
+
+    /// A model of these sizes out of the tensors `found`; `folder` is named when something is wrong with them.
+    fn assemble(
+        name: String,
+        folder: &Path,
+        config: &Config,
+        tokenizer: &[u8],
+        found: HashMap<String, Tensor>,
+    ) -> Result<Self, ModelError> {
         let tokenizer =
             PairTokenizer::read(&folder.join("tokenizer.json"), tokenizer, config.vocab_size)?;
         let path = folder.join("model.safetensors");
-        let tensors = weights::read(&path, weights, &config)?;
+        let tensors = weights::fit(&path, found, config)?;
         let unfit = |error: candle_core::Error| ModelError::Weights {
             path: path.clone(),
             detail: weights::first_line(&error),
@@ -140,11 +144,11 @@ impl CrossEncoder {
                 .unwrap_or(0),
             pooler: candle_nn::linear(width, width, builder.pp("pooler.dense")).map_err(unfit)?,
             classifier: candle_nn::linear(width, 1, builder.pp("classifier")).map_err(unfit)?,
-            bert: BertModel::load(builder, &config).map_err(unfit)?,
+            bert: BertModel::load(builder, config).map_err(unfit)?,
         })
     }
 
-    /// What the model is called: its folder's name.
+    /// What the model is called: its folder's name, or the name it was given when it was made here.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -239,4 +243,14 @@ impl CrossEncoder {
         let pooled = self.pooler.forward(&first)?.tanh()?;
         self.classifier.forward(&pooled)?.squeeze(1)?.to_vec1()
     }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => ModelError::Missing { path: path.into() },
+        _ => ModelError::Unreadable {
+            path: path.into(),
+            source,
+        },
+    })
 }

@@ -1,5 +1,6 @@
 //! What the tests share: a model of a few numbers, as a folder that each test can spoil.
 
+mod backbone;
 mod loading;
 mod reference;
 mod scoring;

@@ -9,6 +9,10 @@ use super::weights::first_line;
 
 /// Tokens around a pair.
 const MARKS: usize = 3;
+/// Bytes that are read of a text for each token that a pair may have: English takes 4 or 5.
+const BYTES_A_TOKEN: usize = 64;
+/// Bytes that are read of a text however few tokens a pair may have.
+const LEAST_BYTES: usize = 16 * 1024;
 
 /// A pair of texts as a model reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +89,11 @@ impl PairTokenizer {
     ///
     /// Marks written into a text, such as `[SEP]`, are text.
     ///
+    /// Of a text, only so many bytes are read: 64 for each token of `max_tokens`, and never less than 16 KiB. It is cut
+    /// there before any token is made, at the last white space, so that ten megabytes cost no more than those few. A text
+    /// that isn't longer is not touched by this; of a longer one, tokens can be lost that would have had room only if its
+    /// words and gaps are of 64 bytes on average.
+    ///
     /// # Errors
     /// [`TokenizeError::NoRoom`] for fewer than 3 tokens; [`TokenizeError::Refused`] when the tokenizer fails on a text.
     pub fn encode(
@@ -96,6 +105,10 @@ impl PairTokenizer {
         let room = max_tokens
             .checked_sub(MARKS)
             .ok_or(TokenizeError::NoRoom { max_tokens })?;
+        let most = max_tokens.saturating_mul(BYTES_A_TOKEN).max(LEAST_BYTES);
+        let (query_read, passage_read) = (beginning(query, most), beginning(passage, most));
+        let unread = |text: &str, read: &str| !text[read.len()..].trim_start().is_empty();
+        let cut = unread(query, query_read) || unread(passage, passage_read);
         let tokens = |which: &'static str, text: &str| {
             self.tokenizer
                 .encode_fast(text, false)
@@ -104,7 +117,10 @@ impl PairTokenizer {
                     detail: first_line(&error),
                 })
         };
-        let (query, passage) = (tokens("query", query)?, tokens("passage", passage)?);
+        let (query, passage) = (
+            tokens("query", query_read)?,
+            tokens("passage", passage_read)?,
+        );
         let (all_query, all_passage) = (query.get_ids(), passage.get_ids());
         let (first, second) = longest_first(all_query.len(), all_passage.len(), room);
 
@@ -119,9 +135,23 @@ impl PairTokenizer {
         Ok(Encoded {
             ids,
             type_ids,
-            truncated: first < all_query.len() || second < all_passage.len(),
+            truncated: cut || first < all_query.len() || second < all_passage.len(),
         })
     }
+}
+
+/// The text, or if it has more than `most` bytes, what of it ends at the last white space before; without one, there.
+fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let read = &text[..text.floor_char_boundary(most)];
+    // A word that ends exactly here is whole.
+    if text[read.len()..].starts_with(char::is_whitespace) {
+        return read;
+    }
+    read.rfind(char::is_whitespace)
+        .map_or(read, |end| &read[..end])
 }
 
 /// How much of two texts fits into `room`, as the library's own `LongestFirst` has it: when both must be cut and the room

@@ -7,22 +7,21 @@ use candle_transformers::models::bert::Config;
 
 use super::error::ModelError;
 
-/// Reads the tensors that a model of these sizes has, under their names without the leading `bert.`.
-pub(super) fn read(
+/// Reads all tensors of a file, under their names without the leading `bert.`.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<HashMap<String, Tensor>, ModelError> {
+    Ok(candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
+        .map_err(|error| broken(path, &error))?
+        .into_iter()
+        .map(|(name, tensor)| (plain(&name), tensor))
+        .collect())
+}
+
+/// Of the tensors `found` in a file, those that a model of these sizes has, in f32.
+pub(super) fn fit(
     path: &Path,
-    bytes: &[u8],
+    mut found: HashMap<String, Tensor>,
     config: &Config,
 ) -> Result<HashMap<String, Tensor>, ModelError> {
-    let broken = |error: candle_core::Error| ModelError::Weights {
-        path: path.into(),
-        detail: first_line(&error),
-    };
-    let mut found: HashMap<String, Tensor> =
-        candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
-            .map_err(broken)?
-            .into_iter()
-            .map(|(name, tensor)| (plain(&name), tensor))
-            .collect();
     let mut tensors = HashMap::new();
     for (name, expected) in layout(config) {
         let Some(tensor) = found.remove(&name) else {
@@ -45,9 +44,19 @@ pub(super) fn read(
                 expected,
             });
         }
-        tensors.insert(name, tensor.to_dtype(DType::F32).map_err(broken)?);
+        let tensor = tensor
+            .to_dtype(DType::F32)
+            .map_err(|error| broken(path, &error))?;
+        tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+fn broken(path: &Path, error: &candle_core::Error) -> ModelError {
+    ModelError::Weights {
+        path: path.into(),
+        detail: first_line(error),
+    }
 }
 
 /// The name as the layout has it: without the prefix that only some exports write, and norms as they are called today.

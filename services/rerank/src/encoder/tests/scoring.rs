@@ -60,6 +60,37 @@ fn the_longer_text_is_cut_first() {
     ));
 }
 
+/// 16 KiB are read for 24 tokens.
+#[test]
+fn a_huge_text_is_cut_before_it_is_tokenized() {
+    let tokenizer = Folder::new().open().tokenizer();
+    let encode = |passage: &str| tokenizer.encode("read", passage, 24).unwrap();
+    let huge = "reads the file ".repeat(700_000);
+    assert!(huge.len() > 10_000_000);
+    let pair = encode(&huge);
+    assert_eq!(pair.ids, encode(&huge[..2_000]).ids);
+    assert!(pair.truncated);
+
+    // Nothing but white space is read: what follows it is out of reach, and said to be missing.
+    let gap = " ".repeat(16 * 1024);
+    let pair = encode(&format!("{gap}the file"));
+    assert_eq!((pair.len(), pair.truncated), (4, true));
+    let pair = encode(&format!("{gap}{gap}"));
+    assert_eq!((pair.len(), pair.truncated), (4, false));
+
+    // A text of exactly the limit is read to its end, and a word across the limit isn't torn into another.
+    let gap = &gap[5..];
+    let pair = encode(&format!("{gap} file"));
+    assert_eq!((pair.ids[3], pair.truncated), (5, false));
+    let pair = encode(&format!("{gap} file the"));
+    assert_eq!((pair.ids[3], pair.len(), pair.truncated), (5, 5, true));
+    let pair = encode(&format!("{gap} files"));
+    assert_eq!((pair.len(), pair.truncated), (4, true));
+    // Without any white space, it ends between two characters.
+    let pair = encode(&"é".repeat(10_001));
+    assert_eq!((pair.len(), pair.truncated), (5, true));
+}
+
 #[test]
 fn marks_in_a_text_are_text() {
     let tokenizer = Folder::new().open().tokenizer();
