@@ -16,7 +16,8 @@ Examples:
 
 Models:
   Any folder of Hugging Face's layout with a cross-encoder of the BERT family: config.json,
-  tokenizer.json and model.safetensors, one label. Without --model, the small one built in.
+  tokenizer.json and model.safetensors, one label. Without --model, the one that needs the
+  backbone which `inferometer models pull all-minilm-l6-v2` fetches, or else the small one built in.
 
 Batches:
   Pairs that wait are put together by length until a batch is full (--batch-pairs), its tokens
@@ -40,7 +41,7 @@ pub struct RerankArgs {
     /// Where /metrics and /health listen.
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub metrics: SocketAddr,
-    /// The model's folder [default: the small one built in].
+    /// The model's folder [default: what was fetched, else the small one built in].
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
     /// Threads that make tokens of texts.

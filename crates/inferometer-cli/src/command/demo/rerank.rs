@@ -45,7 +45,7 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn start(ports: Ports, rate: f64) -> anyhow::Result<Self> {
         let listeners = listeners(ports)?;
-        let config = serve::config(serve::model(None)?);
+        let config = serve::config(serve::built_in()?);
         let service = Service::start(config, listeners, Registry::new()).await?;
         let load = if rate > 0.0 {
             let load = Load::new(&service).context("the demo's own load can't be sent")?;

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use inferometer_http::ServerOptions;
 use rerank::{
-    encoder::CrossEncoder,
+    encoder::{BACKBONE, CrossEncoder},
     pipeline::{BatchLimits, PipelineConfig},
     service::{Listeners, Service, ServiceConfig, WatchConfig},
 };
@@ -15,7 +15,7 @@ use crate::{
     addresses::{Addresses, ServiceAddresses},
     cli::RerankArgs,
     loading::Loading,
-    ports,
+    models, ports,
 };
 
 pub(super) fn run(args: &RerankArgs) -> anyhow::Result<()> {
@@ -98,17 +98,34 @@ fn pipeline(args: &RerankArgs) -> PipelineConfig {
     }
 }
 
-/// The model in the folder that is named, else the one built in.
-pub(crate) fn model(folder: Option<&Path>) -> anyhow::Result<CrossEncoder> {
-    let what = match folder {
-        Some(folder) => format!("model {}", folder.display()),
-        None => "the built-in model".into(),
-    };
+/// The model in the folder that is named, else the larger one if its backbone was fetched, else the one built in.
+fn model(folder: Option<&Path>) -> anyhow::Result<CrossEncoder> {
+    if let Some(folder) = folder {
+        return load(format!("model {}", folder.display()), || {
+            CrossEncoder::open(folder).context("--model can't be used")
+        });
+    }
+    match models::cached(BACKBONE) {
+        Some(backbone) => load(format!("the model on {BACKBONE}"), || {
+            CrossEncoder::minilm(&backbone).context("the fetched model can't be used")
+        }),
+        None => built_in(),
+    }
+}
+
+/// The small model that comes with the program.
+pub(crate) fn built_in() -> anyhow::Result<CrossEncoder> {
+    load("the built-in model".into(), || {
+        CrossEncoder::embedded().context("the built-in model can't be used")
+    })
+}
+
+fn load(
+    what: String,
+    read: impl FnOnce() -> anyhow::Result<CrossEncoder>,
+) -> anyhow::Result<CrossEncoder> {
     let loading = Loading::start(what, None);
-    let model = match folder {
-        Some(folder) => CrossEncoder::open(folder).context("--model can't be used")?,
-        None => CrossEncoder::embedded().context("the built-in model can't be used")?,
-    };
+    let model = read()?;
     loading.done();
     tracing::info!(
         model = model.name(),
