@@ -1,7 +1,6 @@
 //! The cross-encoder server's thirty-one names are declared and scraped as promised.
 
 #![expect(
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
