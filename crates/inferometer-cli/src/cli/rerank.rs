@@ -16,8 +16,8 @@ Examples:
 
 Models:
   Any folder of Hugging Face's layout with a cross-encoder of the BERT family: config.json,
-  tokenizer.json and model.safetensors, one label. Without --model, the one that needs the
-  backbone which `inferometer models pull all-minilm-l6-v2` fetches, or else the small one built in.
+  tokenizer.json and model.safetensors, one label. Without --model, the one whose backbone
+  `inferometer models pull all-minilm-l6-v2` fetches, or else the small one built in.
 
 Batches:
   Pairs that wait are put together by length until a batch is full (--batch-pairs), its tokens
