@@ -457,6 +457,13 @@ fn rate_or_none(text: &str) -> Result<f64, String> {
     }
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a share from 0 to 1".into())
+}
+
 fn capacity(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()

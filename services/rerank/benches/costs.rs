@@ -6,8 +6,9 @@
 //!
 //! - `curve`: clients over gRPC on loopback, 1 to 256 of them, each with one request under way, once in the order of arrival and once
 //!   sorted by length.
-//! - `metrics`: in process, 32 requests under way; runs with metrics on and off alternate, and so does which comes first. CPU time is
-//!   that of this process' threads (`/proc/self/task/*/schedstat`, in nanoseconds).
+//! - `metrics`: in process, 32 requests under way, by the model, and by one that costs nothing, whose difference shows what metrics cost
+//!   where the model's own time would hide it; runs with metrics on and off alternate, and so does which comes first. CPU time is that
+//!   of this process' threads (`/proc/self/task/*/schedstat`, in nanoseconds).
 //! - `model`: the model alone, in batches of 32 pairs sorted by length, on as many threads as it likes.
 //!
 //! `--write` writes the pairs as JSON, for `scripts/compare-models` to give to others.
@@ -36,7 +37,9 @@ use inferometer::Registry;
 use rerank::{
     encoder::CrossEncoder,
     grpc::proto::{InferRequest, reranker_client::RerankerClient},
+    model::{Score, Tokenize},
     pipeline::{Ask, BatchLimits, Pipeline, PipelineConfig},
+    scripted::Scripted,
     service::{Listeners, Service, ServiceConfig},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -284,17 +287,37 @@ async fn point(
 
 /// What the metrics cost of a request's CPU time, and how much of a request's time no stage explains.
 fn metrics(options: &Options, model: &Arc<CrossEncoder>, requests: &Arc<[Vec<String>]>) {
-    let run = |enabled| {
-        runtime().block_on(in_process(
+    let scripted = Arc::new(Scripted::default());
+    compare(options, "by the model", |enabled| {
+        let tokenizer = Arc::new(model.tokenizer());
+        let model = Arc::clone(model);
+        let run = in_process(
             options.seconds,
             enabled,
-            Arc::clone(model),
+            tokenizer,
+            model,
             Arc::clone(requests),
-        ))
-    };
+        );
+        runtime().block_on(run)
+    });
+    compare(options, "by a model that costs nothing", |enabled| {
+        let (tokenizer, model) = (Arc::clone(&scripted), Arc::clone(&scripted));
+        let run = in_process(
+            options.seconds,
+            enabled,
+            tokenizer,
+            model,
+            Arc::clone(requests),
+        );
+        runtime().block_on(run)
+    });
+}
+
+fn compare(options: &Options, what: &str, run: impl Fn(bool) -> Measured) {
     run(true);
     let (mut rates, mut costs, mut ratios, mut rests) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut differences = Vec::new();
     for pair in 0..options.pairs {
         let first_on = pair % 2 == 0;
         let (first, second) = (run(first_on), run(!first_on));
@@ -306,9 +329,13 @@ fn metrics(options: &Options, model: &Arc<CrossEncoder>, requests: &Arc<[Vec<Str
         rates.push(on.rate);
         costs.push(on.cpu * 1e6);
         ratios.push((on.cpu / off.cpu - 1.0) * 100.0);
+        differences.push((on.cpu - off.cpu) * 1e6);
         rests.push(on.rest * 100.0);
     }
-    println!("\n{} pairs of runs of {} s", options.pairs, options.seconds);
+    println!(
+        "\n{what}, {} pairs of runs of {} s",
+        options.pairs, options.seconds
+    );
     println!(
         "  requests/s, metrics on               {}",
         spread(&mut rates)
@@ -320,6 +347,10 @@ fn metrics(options: &Options, model: &Arc<CrossEncoder>, requests: &Arc<[Vec<Str
     println!(
         "  CPU on against off, %                {}",
         spread(&mut ratios)
+    );
+    println!(
+        "  of it for metrics, µs                {}",
+        spread(&mut differences)
     );
     println!(
         "  unexplained of a request at p95, %   {}",
@@ -338,7 +369,8 @@ struct Measured {
 async fn in_process(
     seconds: f64,
     enabled: bool,
-    model: Arc<CrossEncoder>,
+    tokenizer: Arc<dyn Tokenize>,
+    model: Arc<dyn Score>,
     requests: Arc<[Vec<String>]>,
 ) -> Measured {
     let registry = if enabled {
@@ -346,7 +378,6 @@ async fn in_process(
     } else {
         Registry::disabled()
     };
-    let tokenizer = Arc::new(model.tokenizer());
     let pipeline = Pipeline::start(config(true), tokenizer, model, &registry).expect("a pipeline");
     let stop = Arc::new(AtomicBool::new(false));
     let (start, cpu) = (Instant::now(), cpu_seconds());

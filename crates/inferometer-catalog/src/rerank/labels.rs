@@ -55,6 +55,8 @@ pub enum Release {
     Full,
     /// The next pair would take it past its budget of tokens.
     Budget,
+    /// The next pair, too long or too short for it, would make too much of it padding.
+    Padding,
     /// Its oldest pair had waited for as long as one may.
     Deadline,
     /// A model worker had nothing to do, and nothing more was on its way.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{ServingArgs, capacity, duration, duration_or_none};
+use super::{ServingArgs, capacity, duration, duration_or_none, share};
 
 /// Options of `inferometer serve rerank`.
 #[derive(Args, Debug)]
@@ -21,9 +21,9 @@ Models:
 
 Batches:
   Pairs that wait are put together by length until a batch is full (--batch-pairs), its tokens
-  with padding reach the budget (--batch-tokens), or a model worker has nothing to do and the
-  oldest has waited for --max-wait. --sort-by-length false takes them in their order: compare
-  rerank's padded_tokens_total.
+  with padding reach the budget (--batch-tokens), too much of it would be padding
+  (--batch-padding), or a model worker has nothing to do and the oldest has waited for --max-wait.
+  --sort-by-length false takes them in their order: compare padded_tokens_total.
 
 Then:
   curl http://127.0.0.1:8080/rerank -H 'Content-Type: application/json' \\
@@ -59,6 +59,9 @@ pub struct RerankArgs {
     /// The most tokens of a batch, padding among them.
     #[arg(long, default_value_t = 8192, value_parser = capacity, value_name = "N")]
     pub batch_tokens: usize,
+    /// The most of a batch's tokens that may be padding, as a share from 0 to 1; 1 for any.
+    #[arg(long, default_value_t = 0.25, value_parser = share, value_name = "SHARE")]
+    pub batch_padding: f64,
     /// How long a pair may wait for others while a model worker has nothing to do.
     #[arg(long, default_value = "5ms", value_parser = duration_or_none, value_name = "DURATION")]
     pub max_wait: Duration,

@@ -52,6 +52,7 @@ fn what_cannot_be_meant_is_refused_with_what_can() {
         ("serve rerank --model-workers 65", "1..=64"),
         ("serve rerank --batch-tokens 0", "from 1"),
         ("serve rerank --sort-by-length maybe", "maybe"),
+        ("serve rerank --batch-padding 2", "from 0 to 1"),
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.contains(hint), "{line}: {error}");

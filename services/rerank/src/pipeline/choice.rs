@@ -3,7 +3,7 @@
 use inferometer_catalog::rerank::Release;
 
 /// How large a batch may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchLimits {
     /// The most pairs.
     pub pairs: usize,
@@ -11,6 +11,8 @@ pub struct BatchLimits {
     pub tokens: usize,
     /// Whether pairs of like length are put together, rather than in the order in which they came.
     pub sort_by_length: bool,
+    /// The most of its tokens that may be padding, as a share, where pairs are put together by length; 1 for any.
+    pub padding: f64,
 }
 
 /// A batch: which of the pairs, and why no more of them.
@@ -39,6 +41,7 @@ pub(super) fn choose(lengths: &[usize], limits: &BatchLimits) -> Choice {
     // What is chosen is `order[from..to]`.
     let (mut from, mut to) = (anchor, anchor + 1);
     let mut longest = length(anchor);
+    let mut real = longest;
     let reason = loop {
         if from == 0 && to == order.len() {
             break None;
@@ -46,17 +49,30 @@ pub(super) fn choose(lengths: &[usize], limits: &BatchLimits) -> Choice {
         if to - from >= limits.pairs {
             break Some(Release::Full);
         }
-        let room = |longest: usize| (to - from + 1) * longest <= limits.tokens;
-        let below = (from > 0 && room(longest)).then(|| length(anchor) - length(from - 1));
-        let above = (to < order.len() && room(longest.max(length(to))))
-            .then(|| length(to).abs_diff(length(anchor)));
-        match (below, above) {
+        let mut padded = false;
+        let mut fits = |new: usize| {
+            let all = (to - from + 1) * longest.max(new);
+            let room = all <= limits.tokens;
+            let dense = !limits.sort_by_length || is_dense(real + new, all, limits.padding);
+            padded |= room && !dense;
+            (room && dense).then(|| new.abs_diff(length(anchor)))
+        };
+        let below = (from > 0).then(|| fits(length(from - 1))).flatten();
+        let above = (to < order.len()).then(|| fits(length(to))).flatten();
+        let new = match (below, above) {
+            (None, None) if padded => break Some(Release::Padding),
             (None, None) => break Some(Release::Budget),
-            (Some(below), Some(above)) if above <= below => to += 1,
-            (None, Some(_)) => to += 1,
-            (Some(_), _) => from -= 1,
+            (Some(below), Some(above)) if above > below => from - 1,
+            (Some(_), None) => from - 1,
+            (_, Some(_)) => to,
+        };
+        if new < from {
+            from = new;
+        } else {
+            to = new + 1;
         }
-        longest = longest.max(length(to - 1));
+        longest = longest.max(length(new));
+        real += length(new);
     };
     order.truncate(to);
     order.drain(..from);
@@ -64,6 +80,15 @@ pub(super) fn choose(lengths: &[usize], limits: &BatchLimits) -> Choice {
         places: order,
         reason,
     }
+}
+
+/// Whether no more of all the tokens than the limit is padding.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a batch has far fewer than 2^53 tokens"
+)]
+fn is_dense(real: usize, all: usize, limit: f64) -> bool {
+    all.saturating_sub(real) as f64 <= limit * all as f64
 }
 
 #[cfg(test)]
@@ -74,6 +99,7 @@ mod tests {
         pairs: 4,
         tokens: 100,
         sort_by_length: true,
+        padding: 1.0,
     };
 
     fn chosen(lengths: &[usize], limits: &BatchLimits) -> (Vec<usize>, Option<Release>) {
@@ -107,6 +133,24 @@ mod tests {
             chosen(&[400, 1, 500], &LIMITS),
             (vec![400], Some(Release::Budget))
         );
+    }
+
+    #[test]
+    fn pairs_that_would_be_mostly_padding_wait_for_their_like() {
+        let limits = BatchLimits {
+            padding: 0.25,
+            ..LIMITS
+        };
+        assert_eq!(
+            chosen(&[20, 5, 18, 6], &limits),
+            (vec![18, 20], Some(Release::Padding))
+        );
+        // The oldest is a short one: it takes its like along.
+        assert_eq!(
+            chosen(&[5, 20, 18, 6], &limits),
+            (vec![5, 6], Some(Release::Padding))
+        );
+        assert_eq!(chosen(&[20, 19, 18], &limits), (vec![18, 19, 20], None));
     }
 
     #[test]

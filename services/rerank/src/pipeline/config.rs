@@ -37,7 +37,8 @@ pub struct PipelineConfig {
 }
 
 impl Default for PipelineConfig {
-    /// Two tokenizer workers and one model worker; 256 requests wait; batches of 32 pairs and 8,192 tokens, sorted by length; pairs wait
+    /// Two tokenizer workers and one model worker; 256 requests wait; batches of 32 pairs and 8,192 tokens, a quarter of them padding at the
+    /// most; pairs wait
     /// 5 ms for others; requests of 1,024 pairs within a minute; a window of 30 s.
     fn default() -> Self {
         Self {
@@ -50,6 +51,7 @@ impl Default for PipelineConfig {
                 pairs: 32,
                 tokens: 8192,
                 sort_by_length: true,
+                padding: 0.25,
             },
             max_wait: Duration::from_millis(5),
             timeout: Duration::from_secs(60),
@@ -112,6 +114,11 @@ impl PipelineConfig {
             if !(1..=1 << 20).contains(&size) {
                 return fault(field, size.to_string(), "take 1 to 1048576");
             }
+        }
+        let padding = self.batch.padding;
+        if !(0.0..=1.0).contains(&padding) {
+            let remedy = "take a share from 0 to 1";
+            return fault("batch.padding", padding.to_string(), remedy);
         }
         for (field, time) in [("timeout", self.timeout), ("window", self.window)] {
             if time.is_zero() || time > Duration::from_secs(3600) {

@@ -391,6 +391,7 @@ async fn sorting_by_length_saves_padding() {
                 pairs: 8,
                 tokens: 4096,
                 sort_by_length,
+                padding: 1.0,
             },
             ..small()
         };

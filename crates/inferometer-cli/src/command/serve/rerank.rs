@@ -88,6 +88,7 @@ fn pipeline(args: &RerankArgs) -> PipelineConfig {
             pairs: args.batch_pairs,
             tokens: args.batch_tokens,
             sort_by_length: args.sort_by_length,
+            padding: args.batch_padding,
         },
         max_wait: args.max_wait,
         timeout: args.timeout,
