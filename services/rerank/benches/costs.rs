@@ -1,7 +1,8 @@
 //! What the reranker does in a second at which latency, what sorting by length saves, and what its metrics cost.
 //!
 //! ```text
-//! cargo bench -p rerank --bench costs -- [curve] [metrics] [model] [--seconds 2] [--pairs 20] [--folder MODEL] [--write FILE]
+//! cargo bench -p rerank --bench costs -- [curve] [metrics] [model] [--seconds 2] [--pairs 20] [--folder MODEL]
+//!     [--requests 512] [--write FILE]
 //! ```
 //!
 //! - `curve`: clients over gRPC on loopback, 1 to 256 of them, each with one request under way, once in the order of arrival and once
@@ -48,9 +49,6 @@ use tonic::transport::Endpoint;
 /// Passages of a request.
 const PASSAGES: usize = 8;
 
-/// Requests, sent again and again.
-const REQUESTS: usize = 512;
-
 const QUESTION: &str = "Which queue bounds what waits for a worker?";
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +61,8 @@ enum What {
 struct Options {
     seconds: f64,
     pairs: usize,
+    /// Requests, sent again and again.
+    requests: usize,
     folder: Option<PathBuf>,
 }
 
@@ -71,6 +71,7 @@ fn main() {
     let mut options = Options {
         seconds: 0.2,
         pairs: 1,
+        requests: 512,
         folder: None,
     };
     let mut arguments = std::env::args().skip(1);
@@ -79,6 +80,9 @@ fn main() {
         match argument.as_str() {
             "--seconds" => options.seconds = number().expect("--seconds takes a number"),
             "--pairs" => options.pairs = number().expect("--pairs takes a number") as usize,
+            "--requests" => {
+                options.requests = number().expect("--requests takes a number") as usize;
+            }
             "--write" => write = arguments.next(),
             "--folder" => options.folder = arguments.next().map(PathBuf::from),
             "curve" => what.push(What::Curve),
@@ -95,7 +99,7 @@ fn main() {
         Some(folder) => CrossEncoder::open(folder).expect("a model"),
         None => CrossEncoder::embedded().expect("the built-in model loads"),
     });
-    let requests: Arc<[Vec<String>]> = requests().into();
+    let requests: Arc<[Vec<String>]> = requests(options.requests).into();
     if let Some(file) = write {
         let pairs: Vec<_> = requests.iter().flatten().map(|p| [QUESTION, p]).collect();
         let text = serde_json::to_vec(&pairs).expect("texts are JSON");
@@ -112,7 +116,7 @@ fn main() {
 }
 
 /// Passages whose lengths are spread evenly on a logarithmic scale.
-fn requests() -> Vec<Vec<String>> {
+fn requests(count: usize) -> Vec<Vec<String>> {
     let words: Vec<&str> = include_str!("../models/inferometer-rerank-tiny.md")
         .split_whitespace()
         .collect();
@@ -129,7 +133,7 @@ fn requests() -> Vec<Vec<String>> {
         let all = words.iter().cycle().skip(start).take(length);
         all.copied().collect::<Vec<_>>().join(" ")
     };
-    (0..REQUESTS)
+    (0..count)
         .map(|_| (0..PASSAGES).map(|_| passage()).collect())
         .collect()
 }
