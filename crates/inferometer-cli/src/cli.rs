@@ -90,7 +90,7 @@ Environment:
   RUST_LOG          log lines to show, as in info,orchestrator=debug (default: info; demo: warn)
   OPENAI_API_KEY    the key for workers of the kind openai:URL
   METRICS_ENABLED   whether a service measures (default: true)
-  GPU_MONITORING_ENABLED  whether the agent looks at GPUs (default: true)
+  GPU_MONITORING_ENABLED  whether agent and reranker look at GPUs (default: true)
   NO_COLOR          set to anything, output has no colours
 
 Exit codes:
