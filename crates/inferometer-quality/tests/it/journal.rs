@@ -6,8 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc,
     },
-    thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use inferometer_quality::{
@@ -17,6 +16,8 @@ use inferometer_quality::{
         Bounds, Entry, Forgotten, Held, Label, MemoryStore, Outcome, Prediction, Store, StoreError,
     },
 };
+
+use crate::waiting::wait_until;
 
 /// A store that does as it is told, before or after it has written.
 struct Fickle {
@@ -128,14 +129,6 @@ fn answer(answers: &Answers) -> Result<Outcome, Unwritten> {
     answers
         .recv_timeout(Duration::from_secs(20))
         .expect("somebody always answers")
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]

@@ -18,3 +18,4 @@ mod scores;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod stores;
+mod waiting;

@@ -22,7 +22,10 @@ use inferometer_quality::{
 use postgres::{Client, NoTls};
 use tempfile::TempDir;
 
-use crate::stores::{BOUNDS, contract};
+use crate::{
+    stores::{BOUNDS, contract},
+    waiting::wait_until,
+};
 
 struct Server {
     folder: TempDir,
@@ -188,14 +191,6 @@ impl Drop for Server {
             let _: io::Result<()> = process.kill();
             let _ = process.wait();
         }
-    }
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(10));
     }
 }
 
